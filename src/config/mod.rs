@@ -1,0 +1,1 @@
+//! From files to a plan: find, read, check everything, resolve. One path for `check`, verbs and the daemon.

@@ -1,0 +1,14 @@
+//! The files engine.
+
+use super::Ability;
+use super::registry::EngineKind;
+use crate::model::Method;
+
+/// The registry's line.
+pub const KIND: EngineKind = EngineKind {
+    name: "files",
+    schemes: &[],
+    keys: &["files", "exclude", "nice", "ionice"],
+    abilities: &[Ability { method: Method::Logical, incremental: false, pitr: false }],
+    open: None,
+};

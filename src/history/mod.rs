@@ -1,0 +1,1 @@
+//! The local record of runs, in SQLite under `state_dir`.

@@ -1,0 +1,1 @@
+//! Work as straight lines: backup, restore, verify, delete.

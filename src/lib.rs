@@ -1,0 +1,24 @@
+//! The map of qbackd. Rooms stand on floors; a file imports only from lower floors (`tests/architecture.rs`).
+//!
+//! | floor | room | what it is |
+//! | --- | --- | --- |
+//! | 0 | [`error`], [`model`] | the one error type; the words of the design as types |
+//! | 1 | [`engine`] | what knows a kind of database |
+//! | 1 | [`stage`] | count, hash, zstd, age: one shape, concurrent |
+//! | 1 | [`store`] | destinations, over OpenDAL |
+//! | 1 | [`history`] | the local record of runs |
+//! | 2 | [`config`] | files to a plan, with every error at its place |
+//! | 2 | [`repository`] | the format at a destination: put, publish, list, read |
+//! | 3 | [`job`] | backup, restore, verify, delete: each a straight line |
+//! | 4 | [`cli`] | one file a verb |
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod history;
+pub mod job;
+pub mod model;
+pub mod repository;
+pub mod stage;
+pub mod store;

@@ -1,0 +1,26 @@
+//! Floor 0: the words of the design as types. No I/O except resolving a secret, no policy, nothing that knows a room above.
+
+pub mod artifact;
+pub mod backup_id;
+pub mod clock;
+pub mod manifest;
+pub mod name;
+pub mod pipe;
+pub mod position;
+pub mod progress;
+pub mod run;
+pub mod secret;
+pub mod size;
+pub mod timespan;
+
+pub use artifact::{Artifact, ArtifactSink, ArtifactSource, ArtifactSpec, FileName, Measured};
+pub use backup_id::{BackupId, BackupRef};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use manifest::Manifest;
+pub use name::Name;
+pub use pipe::{Inlet, Outlet, pipe};
+pub use progress::Progress;
+pub use run::{BackupType, Method, Outcome, RunId, RunKind};
+pub use secret::{Secret, SecretRef};
+pub use size::Size;
+pub use timespan::Timespan;

@@ -1,0 +1,1 @@
+//! The format at a destination: stages strung together over a store.

@@ -1,0 +1,1 @@
+//! The shape of the code: floors, cycles, sizes, what ARCHITECTURE.md cites.

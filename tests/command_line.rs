@@ -1,0 +1,1 @@
+//! The verbs as a sysadmin types them: output, exit codes, JSON.

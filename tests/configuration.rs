@@ -1,0 +1,1 @@
+//! Configuration: what is accepted, and the text of every diagnostic.

@@ -1,0 +1,1 @@
+//! The repository's format at a destination: order of writes, damage, strangers.

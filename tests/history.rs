@@ -1,0 +1,1 @@
+//! The history file: migrations, one writer, dead runs, damage.

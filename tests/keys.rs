@@ -1,0 +1,1 @@
+//! Every key of the configuration has an observed effect, or is named as not built.

@@ -1,0 +1,1 @@
+//! kill -9 at every step and at random moments: nothing half is listed, the next run works.
