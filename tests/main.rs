@@ -1,5 +1,22 @@
 //! Every suite in one binary: linking dominates the time of a test build.
 
+#![allow(
+    missing_docs,
+    let_underscore_drop,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, prints for the one who looks into it, and is its own documentation"
+)]
+
 mod support;
 
 mod architecture;

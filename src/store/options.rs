@@ -91,7 +91,7 @@ impl MinFree {
     /// The limit in bytes on a file system of `total` bytes.
     pub fn of(self, total: u64) -> u64 {
         match self {
-            Self::Percent(percent) => (u128::from(total) * u128::from(percent) / 100) as u64,
+            Self::Percent(percent) => u64::try_from(u128::from(total) * u128::from(percent) / 100).unwrap_or(total),
             Self::Bytes(size) => size.0,
         }
     }
