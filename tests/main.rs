@@ -2,6 +2,7 @@
 
 #![allow(
     missing_docs,
+    unreachable_pub,
     let_underscore_drop,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
