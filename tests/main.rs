@@ -24,6 +24,7 @@ mod architecture;
 mod by_hand;
 mod command_line;
 mod configuration;
+mod counting;
 mod destination;
 mod documents;
 mod engines;
