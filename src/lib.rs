@@ -17,7 +17,6 @@
     allow(
         clippy::cast_possible_truncation,
         clippy::string_slice,
-        let_underscore_drop,
         clippy::disallowed_methods,
         reason = "a unit test may die of what it made itself, and may look at the real clock"
     )

@@ -3,8 +3,8 @@
 #![allow(
     missing_docs,
     unreachable_pub,
-    let_underscore_drop,
     clippy::cast_possible_truncation,
+    clippy::cloned_ref_to_slice_refs,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::missing_errors_doc,

@@ -3,7 +3,7 @@
 use super::options::{OptionError, SourceOptions};
 use super::{Ability, Engine};
 
-/// Makes an engine from the options of one database.
+/// Makes an engine from its options.
 pub type Open = fn(&SourceOptions) -> Result<Box<dyn Engine>, OptionError>;
 
 /// What is known of an engine before one is made.
@@ -17,6 +17,8 @@ pub struct EngineKind {
     pub keys: &'static [&'static str],
     /// Its methods, the default first.
     pub abilities: &'static [Ability],
+    /// How its artifacts are restored with ordinary tools, a line a command; part of RECOVERY.txt.
+    pub recovery: &'static str,
     /// Makes one from its options; `None` while the engine is not built.
     pub open: Option<Open>,
 }

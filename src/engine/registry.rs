@@ -61,6 +61,7 @@ const POSTGRESQL: EngineKind = EngineKind {
         Ability { method: Logical, incremental: false, pitr: false },
         Ability { method: Physical, incremental: true, pitr: true },
     ],
+    recovery: "",
     open: None,
 };
 
@@ -72,6 +73,7 @@ const MYSQL: EngineKind = EngineKind {
         Ability { method: Logical, incremental: false, pitr: true },
         Ability { method: Physical, incremental: true, pitr: true },
     ],
+    recovery: "",
     open: None,
 };
 
@@ -82,6 +84,7 @@ const REDIS: EngineKind = EngineKind {
     schemes: &["redis", "rediss", "valkey"],
     keys: &["url", "password", "tls", "replicas", "max_lag", "nice", "ionice", "tools_dir", "dump_args"],
     abilities: DUMP_ONLY,
+    recovery: "",
     open: None,
 };
 
@@ -90,6 +93,7 @@ const MONGODB: EngineKind = EngineKind {
     schemes: &["mongodb", "mongodb+srv"],
     keys: &["url", "password", "tls", "databases", "nice", "ionice", "tools_dir", "dump_args"],
     abilities: DUMP_ONLY,
+    recovery: "",
     open: None,
 };
 
@@ -98,5 +102,6 @@ const FIREBIRD: EngineKind = EngineKind {
     schemes: &["firebird"],
     keys: &["url", "password", "nice", "ionice", "tools_dir", "dump_args"],
     abilities: DUMP_ONLY,
+    recovery: "",
     open: None,
 };

@@ -13,6 +13,7 @@ pub mod run;
 pub mod secret;
 pub mod size;
 pub mod stamp;
+pub mod step;
 pub mod timespan;
 
 pub use artifact::{Artifact, ArtifactSpec, FileName, Measured};
@@ -26,4 +27,5 @@ pub use progress::Progress;
 pub use run::{BackupType, Method, Outcome, RunId, RunKind};
 pub use secret::{Secret, SecretRef};
 pub use size::Size;
+pub use step::Step;
 pub use timespan::Timespan;

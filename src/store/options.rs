@@ -69,6 +69,15 @@ impl Default for DestinationOptions {
     }
 }
 
+/// What a destination is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading; nothing is created.
+    Read,
+    /// Writing too; the root is created where it does not exist.
+    Write,
+}
+
 /// The value of an option of a service: plain text, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptionValue {

@@ -109,18 +109,24 @@ fn files_that_need_each_other_are_found_through_re_exports() {
 }
 
 #[test]
-fn a_front_door_is_no_circle_but_using_the_child_is_one() {
-    let door = "pub mod child;\npub use child::Child;\npub trait Shape {}\n";
-    let child = (
-        "src/engine/child.rs",
-        "use super::Shape;\npub struct Child;\n#[cfg(test)] mod tests { use super::super::child; }",
-    );
-    assert_eq!(house(&[("src/engine/mod.rs", door), child]).cycles(), []);
-    let user = format!("{door}pub fn make() -> child::Child {{ child::Child }}");
-    let found = house(&[("src/engine/mod.rs", &user), child]).cycles();
+fn a_folder_and_its_children_are_one_module_but_children_stand_alone() {
+    let parent =
+        "pub mod child;\npub use child::Child;\npub trait Shape {}\npub fn make() -> child::Child { other::Other; }\n";
+    let child = "use super::Shape;\npub struct Child;\n#[cfg(test)]\nmod tests { use super::super::deep; }";
+    let mut files = vec![
+        ("src/engine/mod.rs", parent),
+        ("src/engine/child.rs", child),
+        ("src/engine/deep/mod.rs", "use super::child::Child;\nfn f() { inner::g() }"),
+        ("src/engine/deep/inner.rs", "use super::super::{Child, Shape};\nuse super::f;"),
+    ];
+    assert_eq!(house(&files).cycles(), []);
+    files.push(("src/engine/other.rs", "use super::deep::inner::g;"));
+    files[1].1 = "use super::Shape;\nuse super::other;\npub struct Child;";
     assert_eq!(
-        told(&found),
-        ["src/engine/child.rs:1: a circle of imports: src/engine/child.rs -> src/engine/mod.rs -> src/engine/child.rs"]
+        told(&house(&files).cycles()),
+        [
+            "src/engine/child.rs:2: a circle of imports: src/engine/child.rs -> src/engine/other.rs -> src/engine/deep/inner.rs -> src/engine/child.rs"
+        ]
     );
 }
 

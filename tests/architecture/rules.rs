@@ -178,8 +178,8 @@ impl House {
         found
     }
 
-    /// Files of one room that need each other. Declaring a child module and re-exporting from it is no need: a `mod.rs` may be
-    /// the front door of children that use what it defines. As soon as it *uses* a child that uses it, the two are one file.
+    /// Files of one room that need each other. A folder's `mod.rs` is made of its children, so that it may name them and they
+    /// may name it: that is one module in several files. Children that need each other, directly or by a detour, are a circle.
     pub fn cycles(&self) -> Vec<Violation> {
         let mut needs: BTreeMap<&String, BTreeMap<&String, usize>> = BTreeMap::new();
         for (file, source) in
@@ -187,10 +187,8 @@ impl House {
         {
             for named in source.paths.iter().filter(|named| !named.test) {
                 let Some(path) = self.absolute(&named.module, &named.segments) else { continue };
-                let own = module_of(file);
-                let front_door = named.exported.is_some() && path.len() > own.len() && path.starts_with(&own);
                 match self.home(&path) {
-                    Some(home) if home != file && room(home) == room(file) && !front_door => {
+                    Some(home) if room(home) == room(file) && !module_of(home).starts_with(&module_of(file)) => {
                         needs.entry(file).or_default().entry(home).or_insert(named.line);
                     }
                     _ => {}
