@@ -20,7 +20,9 @@ pub mod files;
 pub mod options;
 pub mod process;
 pub mod registry;
+pub mod space;
 pub mod sqlite;
+pub mod thread;
 
 pub use options::{OptionError, SourceOptions};
 pub use registry::{EngineKind, kinds};

@@ -3,6 +3,9 @@
 use super::options::{OptionError, SourceOptions};
 use super::{Ability, Engine};
 
+/// Makes an engine from the options of one database, or says which key is wrong.
+pub type Open = fn(&SourceOptions) -> Result<Box<dyn Engine>, OptionError>;
+
 /// What is known of an engine before one is made.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineKind {
@@ -15,7 +18,7 @@ pub struct EngineKind {
     /// Its methods, the default first.
     pub abilities: &'static [Ability],
     /// Makes one from its options; `None` while the engine is not built.
-    pub open: Option<fn(&SourceOptions) -> Result<Box<dyn Engine>, OptionError>>,
+    pub open: Option<Open>,
 }
 
 const SQL_KEYS: &[&str] = &[
