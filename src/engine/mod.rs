@@ -17,13 +17,17 @@ use crate::model::{ArtifactSink, ArtifactSource, BackupId, BackupType, FileName,
 
 pub mod command;
 pub mod files;
+pub mod kind;
 pub mod options;
 pub mod process;
 pub mod registry;
+pub mod space;
 pub mod sqlite;
+pub mod thread;
 
+pub use kind::EngineKind;
 pub use options::{OptionError, SourceOptions};
-pub use registry::{EngineKind, kinds};
+pub use registry::kinds;
 
 /// One configured database, seen by the code that knows its kind.
 #[async_trait]

@@ -1,1 +1,21 @@
-//! The local record of runs, in SQLite under `state_dir`.
+//! The local record of runs, in SQLite under `state_dir`, and the locks that prove a run alive.
+//!
+//! A [`StateDir`] is the folder, made and owned as it should be. [`History`] writes: one thread owns the connection, and
+//! what [`History::begin`] and [`History::finish`] return for is on the disk. [`Reader`] reads. [`lock`] holds the rule
+//! that whoever runs a database holds `state_dir/lock/NAME`.
+
+mod damage;
+pub mod lock;
+mod read;
+mod record;
+mod schema;
+mod sql;
+mod state_dir;
+mod write;
+
+pub use damage::Damage;
+pub use lock::Lock;
+pub use read::{Filter, Reader};
+pub use record::{Ending, Level, Line, NewRun, Phase, Run};
+pub use state_dir::StateDir;
+pub use write::History;

@@ -26,6 +26,14 @@ pub(super) fn explain(store: &Store, operation: &str, path: &str, error: opendal
     }
 }
 
+/// The same for an error that came through a stream of `std::io`.
+pub(super) fn explain_io(store: &Store, operation: &str, path: &str, error: std::io::Error) -> Error {
+    match error.downcast::<opendal::Error>() {
+        Ok(theirs) => explain(store, operation, path, theirs),
+        Err(io) => from_io(format!("cannot {operation} {path} at {}", store.label), io),
+    }
+}
+
 /// The operating system's error number at the bottom of an error, if there is one.
 fn io_cause(error: &opendal::Error) -> Option<i32> {
     let mut next = error.source();

@@ -13,8 +13,8 @@ pub mod paths;
 mod upload;
 
 pub use local::Space;
-pub use open::{Access, SERVICES, open, open_folder};
-pub use options::DestinationOptions;
+pub use open::{SERVICES, open, open_folder};
+pub use options::{Access, DestinationOptions};
 pub use upload::Upload;
 
 use bytes::Bytes;
@@ -22,11 +22,11 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use opendal::Operator;
 
-use self::errors::explain;
+use self::errors::{explain, explain_io};
 use self::local::Local;
 use crate::error::{Error, Kind, Result};
 use crate::model::Size;
-use crate::model::backup_id::random_word;
+use crate::model::stamp::random_word;
 
 /// An open destination. Clones share everything.
 #[derive(Debug, Clone)]
@@ -103,16 +103,24 @@ impl Store {
     /// # Errors
     /// It is larger than `limit` bytes, or the store refuses.
     pub async fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let read = self.operator.read_with(path).range(0..=limit).await;
-        match read {
+        let read = async {
+            let mut blocks = self.operator.reader(path).await?.into_bytes_stream(..).await?;
+            let mut bytes = Vec::new();
+            while let Some(block) = blocks.try_next().await? {
+                bytes.extend_from_slice(&block);
+                if bytes.len() as u64 > limit {
+                    break;
+                }
+            }
+            Ok::<_, std::io::Error>(bytes)
+        };
+        match read.await {
             Ok(bytes) if bytes.len() as u64 > limit => {
                 Err(Error::failed(format!("{path} at {} is larger than {}", self.label, Size(limit))))
             }
-            Ok(bytes) => Ok(Some(bytes.to_vec())),
-            Err(e) if e.kind() == opendal::ErrorKind::NotFound => Ok(None),
-            // An empty object has no range; whoever reads it finds that out.
-            Err(e) if e.kind() == opendal::ErrorKind::RangeNotSatisfied => Ok(Some(Vec::new())),
-            Err(e) => Err(explain(self, "read", path, e)),
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(explain_io(self, "read", path, e)),
         }
     }
 
@@ -125,7 +133,7 @@ impl Store {
         let reader = self.operator.reader(path).await.map_err(failed)?;
         let stream = reader.into_bytes_stream(..).await.map_err(failed)?;
         let (store, path) = (self.clone(), path.to_owned());
-        Ok(stream.map_err(move |e| Error::failed(format!("cannot read {path} at {}", store.label)).because(e)).boxed())
+        Ok(stream.map_err(move |e| explain_io(&store, "read", &path, e)).boxed())
     }
 
     /// The size of an object in bytes, as the store says; `None` if there is none.

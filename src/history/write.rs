@@ -1,0 +1,342 @@
+//! Writing to the history: one thread owns the connection and does one short transaction after the other.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use super::damage::{self, Damage, InUse};
+use super::read::{BUSY_TIMEOUT, FILE, number_of};
+use super::schema::{self, Found};
+use super::sql::{explain, is_damage};
+use super::{Ending, Level, Lock, NewRun, Reader, Run, StateDir, lock};
+use crate::error::{Error, Result, from_io};
+use crate::model::{Clock, Outcome, RunId};
+
+const DEAD: &str = "the process that ran it ended without a word: a crash, a kill or a loss of power";
+
+/// The history, open for writing. What [`begin`](History::begin) and [`finish`](History::finish) return for survives a
+/// loss of power; dropping it waits for the lines that are still on their way.
+pub struct History {
+    state: Arc<StateDir>,
+    host: String,
+    clock: Arc<dyn Clock>,
+    path: PathBuf,
+    reader: Reader,
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    /// The runs this process began and did not end, with their own locks where they have one.
+    live: Mutex<HashMap<RunId, Option<Lock>>>,
+    _in_use: InUse,
+}
+
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// What the thread owns.
+struct Writer {
+    db: Connection,
+    /// Lines that could not be written, by run: how many, and why the first one.
+    lost: HashMap<RunId, (u64, String)>,
+}
+
+enum Opened {
+    Sound(Connection),
+    Damaged(String),
+}
+
+impl History {
+    /// Opens the history in `state`, new or brought to the newest version. `host` becomes part of the ids of runs. A
+    /// damaged file is moved aside and a new one begun; that is told beside the history.
+    ///
+    /// # Errors
+    /// It cannot be written, was written by a newer qbackd, is no history, or is damaged while somebody else has it open.
+    pub fn open(state: Arc<StateDir>, host: &str, clock: Arc<dyn Clock>) -> Result<(Self, Option<Damage>)> {
+        let path = state.path().join(FILE);
+        let in_use = InUse::join(&state)?;
+        let (mut db, damage) = open_or_replace(&state, &path, &in_use, clock.as_ref())?;
+        let what = || format!("cannot open the history {}", path.display());
+        // In WAL mode readers never wait for the writer, and the writer not for them.
+        db.pragma_update(None, "journal_mode", "WAL").map_err(|e| explain(&path, what(), e))?;
+        schema::migrate(&mut db, &path)?;
+        let reader = Reader::connect(&path)?;
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let mut writer = Writer { db, lost: HashMap::new() };
+        let writer = std::thread::Builder::new()
+            .name("history".into())
+            .spawn(move || inbox.iter().for_each(|job| job(&mut writer)))
+            .map_err(|e| from_io("cannot start the history's thread", e))?;
+        let history = Self {
+            state,
+            host: host.to_owned(),
+            clock,
+            path,
+            reader,
+            jobs: Some(jobs),
+            writer: Some(writer),
+            live: Mutex::default(),
+            _in_use: in_use,
+        };
+        Ok((history, damage))
+    }
+
+    /// The same history for questions.
+    pub fn read(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Records that a run starts, before anything of it can fail. A run that keeps others away from its database comes
+    /// with that database's `lock`, which must be held until [`finish`](History::finish); any other gets a lock of its
+    /// own, so that its death can be noticed.
+    ///
+    /// # Errors
+    /// It cannot be recorded; then the run must not start.
+    pub fn begin(&self, new: NewRun, lock: Option<&Lock>) -> Result<RunId> {
+        let now = self.clock.now();
+        let id = RunId::new(now, &self.host);
+        let own = match lock {
+            Some(_) => None,
+            None => lock::take(&self.state, id.as_str())?,
+        };
+        let held =
+            lock.or(own.as_ref()).ok_or_else(|| Error::failed(format!("the lock of the new run {id} is taken")))?;
+        held.tell(&id)?;
+        let (run, lock_name) = (id.clone(), held.name().to_owned());
+        let recorded = self.durably(format!("record the start of a run of {}", new.database), move |db| {
+            db.execute(
+                "INSERT INTO runs (id, kind, database, destinations, backup, started, initiated_by, lock)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    run.as_str(),
+                    new.kind.as_str(),
+                    new.database.as_str(),
+                    json(&new.destinations),
+                    new.backup.as_ref().map(|b| b.as_str()),
+                    now.as_millisecond(),
+                    new.initiated_by,
+                    lock_name
+                ],
+            )
+        });
+        match recorded {
+            Ok(_) => {
+                self.live().insert(id.clone(), own);
+                Ok(id)
+            }
+            Err(error) => {
+                if let Some(own) = own {
+                    lock::discard(&self.state, &own)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes a line of a run. Does not wait for the disk; a line that cannot be written is counted at the end of the run.
+    pub fn line(&self, run: &RunId, level: Level, text: impl Into<String>) {
+        let (run, text, at) = (run.clone(), text.into(), self.clock.now().as_millisecond());
+        self.post(Box::new(move |writer| {
+            let added = writer.db.pragma_update(None, "synchronous", "NORMAL");
+            if let Err(e) = added.and_then(|()| add_line(&writer.db, &run, at, level, &text)) {
+                writer.lost.entry(run).or_insert_with(|| (0, e.to_string())).0 += 1;
+            }
+        }));
+    }
+
+    /// Records how a run ended. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// It cannot be recorded, or the run has an end already.
+    pub fn finish(&self, run: &RunId, ending: Ending) -> Result<()> {
+        let own = self.live().remove(run).flatten();
+        let ended = self.end(run, ending);
+        if let Some(own) = own {
+            lock::discard(&self.state, &own)?;
+        }
+        if ended? { Ok(()) } else { Err(Error::failed(format!("run {run} has an end already, or was never begun"))) }
+    }
+
+    /// Ends the runs whose process died: those without an end whose lock nobody holds, and all those of `mine`, the
+    /// lock of a database the caller took and has begun no run with yet. Gives them, so that what they left at a
+    /// destination can be swept.
+    ///
+    /// # Errors
+    /// The history or a lock cannot be used.
+    pub fn recover(&self, mine: Option<&Lock>) -> Result<Vec<Run>> {
+        let mut dead = Vec::new();
+        for run in self.reader.running()? {
+            if self.live().contains_key(&run.id) {
+                continue;
+            }
+            // Held until the end is recorded, so that nobody starts in between.
+            let taken = match mine {
+                Some(mine) if mine.name() == run.lock => None,
+                _ => match lock::take_dead(&self.state, &run.lock)? {
+                    Some(taken) => Some(taken),
+                    None => continue,
+                },
+            };
+            // It may have ended by itself since the list was made.
+            if self.mark_dead(&run.id)? {
+                dead.push(self.reader.run(run.id.as_str())?);
+            }
+            if let Some(taken) = taken {
+                lock::discard(&self.state, &taken)?;
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Records that a run's process died. `false` if the run has an end already.
+    fn mark_dead(&self, run: &RunId) -> Result<bool> {
+        self.end(run, Ending { error: Some(DEAD.into()), ..Ending::new(Outcome::Interrupted) })
+    }
+
+    fn end(&self, run: &RunId, ending: Ending) -> Result<bool> {
+        let (id, now) = (run.clone(), self.clock.now().as_millisecond());
+        self.call(format!("record the end of run {run}"), move |writer| {
+            writer.db.pragma_update(None, "synchronous", "FULL")?;
+            let change = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if let Some((count, why)) = writer.lost.remove(&id) {
+                add_line(&change, &id, now, Level::Warning, &format!("{count} lines could not be recorded: {why}"))?;
+            }
+            let ended = change.execute(
+                "UPDATE runs SET ended = ?2, outcome = ?3, backup = coalesce(?4, backup), error = ?5, hint = ?6,
+                     plain_bytes = ?7, stored_bytes = ?8, tables = ?9, rows = ?10, notes = ?11, phases = ?12
+                 WHERE id = ?1 AND outcome IS NULL",
+                params![
+                    id.as_str(),
+                    now,
+                    ending.outcome.as_str(),
+                    ending.backup.as_ref().map(|b| b.as_str()),
+                    ending.error,
+                    ending.hint,
+                    count(ending.plain_bytes),
+                    count(ending.stored_bytes),
+                    count(ending.tables),
+                    count(ending.rows),
+                    json(&ending.notes),
+                    json(&ending.phases)
+                ],
+            )?;
+            change.commit()?;
+            Ok(ended == 1)
+        })
+    }
+
+    /// One statement that is on the disk when this returns.
+    fn durably<T: Send + 'static>(
+        &self,
+        what: String,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.call(what, |writer| {
+            // A commit in WAL mode is synced at FULL only.
+            writer.db.pragma_update(None, "synchronous", "FULL")?;
+            work(&writer.db)
+        })
+    }
+
+    /// Has the writer do something and waits for it.
+    fn call<T: Send + 'static>(
+        &self,
+        what: String,
+        work: impl FnOnce(&mut Writer) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.post(Box::new(move |writer| {
+            // Nobody listening any more means that the caller is gone.
+            let _ = reply.send(work(writer));
+        }));
+        let what = format!("cannot {what} in {}", self.path.display());
+        match answer.recv() {
+            Ok(done) => done.map_err(|e| explain(&self.path, what, e)),
+            Err(_) => Err(Error::failed(what).because("the history's thread has ended")),
+        }
+    }
+
+    fn post(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // A thread that is gone shows in the answer that never comes.
+            let _ = jobs.send(job);
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<RunId, Option<Lock>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(writer) = self.writer.take() {
+            // A panic in there was printed; there is nobody to tell here.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn open_or_replace(
+    state: &StateDir,
+    path: &Path,
+    in_use: &InUse,
+    clock: &dyn Clock,
+) -> Result<(Connection, Option<Damage>)> {
+    if let Opened::Sound(db) = connect(state, path)? {
+        return Ok((db, None));
+    }
+    let alone = in_use.alone();
+    // Looked at again: somebody else may have moved it aside while we waited.
+    let moved = match connect(state, path)? {
+        Opened::Sound(_) => None,
+        Opened::Damaged(why) if !alone => return Err(damage::in_use(path, &why)),
+        Opened::Damaged(why) => Some(damage::move_aside(state, path, clock.now(), why)?),
+    };
+    in_use.share()?;
+    match connect(state, path)? {
+        Opened::Sound(db) => Ok((db, moved)),
+        Opened::Damaged(why) => Err(damage::in_use(path, &why)),
+    }
+}
+
+fn connect(state: &StateDir, path: &Path) -> Result<Opened> {
+    // SQLite gives -wal and -shm the mode and, when root makes them, the owner of this file.
+    drop(state.file(FILE)?);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let look = || {
+        let db = Connection::open_with_flags(path, flags)?;
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        let found = schema::look(&db, path)?;
+        let wrong = if matches!(found, Found::Usable(_)) { damage::check(&db, path)? } else { None };
+        Ok((db, found, wrong))
+    };
+    match look() {
+        Ok((_, Found::Foreign(error), _)) => Err(error),
+        Ok((_, _, Some(why))) => Ok(Opened::Damaged(why)),
+        Ok((db, _, None)) => Ok(Opened::Sound(db)),
+        Err(e) if is_damage(&e) => Ok(Opened::Damaged(e.to_string())),
+        Err(e) => Err(explain(path, format!("cannot open the history {}", path.display()), e)),
+    }
+}
+
+fn add_line(db: &Connection, run: &RunId, at: i64, level: Level, text: &str) -> rusqlite::Result<()> {
+    let n = number_of(db, run)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    db.prepare_cached(
+        "INSERT INTO lines (run, number, at, level, text)
+         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM lines WHERE run = ?1), ?2, ?3, ?4)",
+    )?
+    .execute(params![n, at, level.as_str(), text])?;
+    Ok(())
+}
+
+fn count(n: Option<u64>) -> Option<i64> {
+    n.and_then(|n| i64::try_from(n).ok())
+}
+
+fn json(list: &impl serde::Serialize) -> String {
+    // A list of texts and numbers always has a JSON form.
+    serde_json::to_string(list).unwrap_or_else(|_| "[]".into())
+}
