@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::StateDir;
 use super::sql::suspicion;
 use crate::error::{Error, Explain, Kind, Result, from_io};
-use crate::model::backup_id::compact;
+use crate::model::stamp::compact;
 
 /// Up to this many bytes the whole file is checked at every opening; beyond that only when damage was met before.
 const SMALL: u64 = 4 << 20;
