@@ -21,7 +21,9 @@ pub mod kind;
 pub mod options;
 pub mod process;
 pub mod registry;
+pub mod space;
 pub mod sqlite;
+pub mod thread;
 
 pub use kind::EngineKind;
 pub use options::{OptionError, SourceOptions};

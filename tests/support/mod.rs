@@ -1,3 +1,5 @@
 //! What the suites share.
 
+pub mod fixture;
 pub mod keys;
+pub mod memory;
