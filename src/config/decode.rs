@@ -54,7 +54,7 @@ pub(super) fn decode<T: DeserializeOwned + Default>(
     whose: &str,
     found: &mut Findings,
 ) -> T {
-    let mut shortened = Vec::new();
+    let mut shortened: Vec<String> = Vec::new();
     loop {
         let whole = Spanned::new(head.start..head.end, DeValue::Table(table.clone()));
         let error = match T::deserialize(ValueDeserializer::from(whole)) {
@@ -62,7 +62,7 @@ pub(super) fn decode<T: DeserializeOwned + Default>(
             // Elements are known by their number; a list that lost some would be taken for another, so it goes as a whole.
             Ok(_) => {
                 for key in std::mem::take(&mut shortened) {
-                    table.remove::<str>(&key);
+                    table.remove(key.as_str());
                 }
                 continue;
             }
@@ -73,12 +73,18 @@ pub(super) fn decode<T: DeserializeOwned + Default>(
             found.push(Diagnostic::error(error.message()).at(head, String::new()));
             return T::default();
         };
-        if entry.element
+        if entry.in_list
             && let Some(key) = entry.path.first()
         {
             shortened.push(key.clone());
         }
-        found.push(explain::<T>(error.message(), &span, &entry, head.file, whose));
+        let wrong = elements::<T>(&entry, &span);
+        if wrong.is_empty() {
+            found.push(explain::<T>(error.message(), &span, &entry, head.file, whose));
+        }
+        for (message, span) in wrong {
+            found.push(explain::<T>(&message, &span, &entry, head.file, whose));
+        }
     }
 }
 
@@ -88,8 +94,8 @@ struct Entry<'i> {
     path: Vec<String>,
     key: Range<usize>,
     value: Spanned<DeValue<'i>>,
-    /// Whether it was an element of a list.
-    element: bool,
+    /// Whether it was in a list.
+    in_list: bool,
 }
 
 fn holds(outer: &Range<usize>, inner: &Range<usize>) -> bool {
@@ -99,22 +105,32 @@ fn holds(outer: &Range<usize>, inner: &Range<usize>) -> bool {
 /// Takes the innermost entry that `span` points into out of `table`.
 fn take_out<'i>(table: &mut DeTable<'i>, span: &Range<usize>) -> Option<Entry<'i>> {
     let mut here = None;
+    let mut inner = None;
     for (key, value) in table.iter_mut() {
         let name = key.get_ref().clone();
         if let Some(mut entry) = inside(value, span) {
-            entry.path.insert(0, name.into_owned());
+            entry.path.insert(0, name.to_string());
             if entry.key.is_empty() {
                 entry.key = key.span();
             }
-            return Some(entry);
+            let hollow = matches!(value.get_ref(), DeValue::Table(rest) if rest.is_empty());
+            inner = Some((entry, hollow.then_some(name)));
+            break;
         }
         if holds(&key.span(), span) || holds(&value.span(), span) {
             here = Some((name, key.span()));
         }
     }
+    if let Some((entry, hollow)) = inner {
+        // A table that lost its only key would be complained of for being empty.
+        if let Some(name) = hollow {
+            table.remove(name.as_ref());
+        }
+        return Some(entry);
+    }
     let (name, key) = here?;
     let (_, value) = table.remove_entry(name.as_ref())?;
-    Some(Entry { path: vec![name.into_owned()], key, value, element: false })
+    Some(Entry { path: vec![name.into_owned()], key, value, in_list: false })
 }
 
 fn inside<'i>(value: &mut Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<Entry<'i>> {
@@ -122,12 +138,12 @@ fn inside<'i>(value: &mut Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<E
         DeValue::Table(table) => take_out(table, span),
         DeValue::Array(array) => {
             if let Some(entry) = array.iter_mut().find_map(|item| inside(item, span)) {
-                return Some(entry);
+                return Some(Entry { in_list: true, ..entry });
             }
             let at = array.iter().position(|item| holds(&item.span(), span))?;
             let mut kept = DeArray::new();
             let mut out = None;
-            for (i, item) in std::mem::take(array).into_iter().enumerate() {
+            for (i, item) in std::mem::replace(array, DeArray::new()).into_iter().enumerate() {
                 if i == at {
                     out = Some(item);
                 } else {
@@ -135,10 +151,36 @@ fn inside<'i>(value: &mut Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<E
                 }
             }
             *array = kept;
-            Some(Entry { path: Vec::new(), key: 0..0, value: out?, element: true })
+            Some(Entry { path: Vec::new(), key: 0..0, value: out?, in_list: true })
         }
         _ => None,
     }
+}
+
+/// Which elements of a list are wrong, and why, where the error points to the list as a whole: each is tried alone.
+fn elements<T: DeserializeOwned>(entry: &Entry<'_>, span: &Range<usize>) -> Vec<(String, Range<usize>)> {
+    let DeValue::Array(array) = entry.value.get_ref() else { return Vec::new() };
+    if entry.in_list || entry.value.span() != *span {
+        return Vec::new();
+    }
+    let wrong = |item: &Spanned<DeValue<'_>>| {
+        let mut alone = DeArray::new();
+        alone.push(item.clone());
+        let value = nest(&entry.path, Spanned::new(entry.value.span(), DeValue::Array(alone)));
+        let error = T::deserialize(ValueDeserializer::from(value)).err()?;
+        Some((error.message().to_owned(), item.span()))
+    };
+    array.iter().filter_map(wrong).collect()
+}
+
+/// The table that holds `value` under these keys.
+fn nest<'i>(path: &'i [String], value: Spanned<DeValue<'i>>) -> Spanned<DeValue<'i>> {
+    path.iter().rev().fold(value, |value, key| {
+        let mut table = DeTable::new();
+        let span = value.span();
+        table.insert(Spanned::new(span.clone(), key.as_str().into()), value);
+        Spanned::new(span, DeValue::Table(table))
+    })
 }
 
 /// Says in our words what serde found.
@@ -166,6 +208,9 @@ fn explain<T: DeserializeOwned>(
     }
     if let Some(rest) = message.strip_prefix("unknown variant `") {
         let (word, expected) = rest.split_once("`, ").unwrap_or((rest, ""));
+        if *span == entry.key {
+            return unknown_key(word, at, whose_is(whose, &entry.path), quoted(expected));
+        }
         let known: Vec<_> = quoted(expected).collect();
         let label = format!("expected {}", any_of(&known));
         return Diagnostic::error(format!("`{word}` is no value of `{key}`"))
@@ -177,7 +222,9 @@ fn explain<T: DeserializeOwned>(
         return Diagnostic::error(format!("`{field}` is missing in `{key}`")).at(at, format!("no `{field}` here"));
     }
     if let Some((is, wants)) = message.strip_prefix("invalid type: ").and_then(|m| m.split_once(", expected ")) {
-        let said = format!("this is {}, expected {}", what_is(is), what_wants(wants));
+        let bare_time = matches!(entry.value.get_ref(), DeValue::Datetime(_));
+        let is = if bare_time { "a time" } else { what_is(is) };
+        let said = format!("this is {is}, expected {}", what_wants(wants));
         return Diagnostic::error(format!("`{key}` has the wrong type"))
             .at(at, said)
             .maybe_help(type_help::<T>(entry, wants));
@@ -281,12 +328,7 @@ fn type_help<T: DeserializeOwned>(entry: &Entry<'_>, wants: &str) -> Option<Stri
 
 /// How a text for this key looks, as the key's own type tells when it is given one that cannot be right.
 fn text_help<T: DeserializeOwned>(path: &[String]) -> Option<String> {
-    let mut value = Spanned::new(0..0, DeValue::String("?".into()));
-    for key in path.iter().rev() {
-        let mut table = DeTable::new();
-        table.insert(Spanned::new(0..0, key.as_str().into()), value);
-        value = Spanned::new(0..0, DeValue::Table(table));
-    }
+    let value = nest(path, Spanned::new(0..0, DeValue::String("?".into())));
     let error = T::deserialize(ValueDeserializer::from(value)).err()?;
     error.message().split_once(": write ").map(|(_, remedy)| format!("write {remedy}"))
 }

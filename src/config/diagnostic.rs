@@ -113,8 +113,15 @@ impl Findings {
     /// Says `name` instead of `alias` in what was added after the mark.
     pub(super) fn rename_since(&mut self, mark: usize, alias: &str, name: &str) {
         for diagnostic in self.0.iter_mut().skip(mark) {
-            diagnostic.message = diagnostic.message.replace(alias, name);
-            diagnostic.help = diagnostic.help.take().map(|help| help.replace(alias, name));
+            let rename = |text: &str| {
+                text.replace(&format!("`{alias}`"), &format!("`{name}`"))
+                    .replace(&format!("`{alias}."), &format!("`{name}."))
+            };
+            diagnostic.message = rename(&diagnostic.message);
+            diagnostic.help = diagnostic.help.as_deref().map(rename);
+            for (_, label) in &mut diagnostic.places {
+                *label = rename(label);
+            }
         }
     }
 

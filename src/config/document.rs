@@ -194,13 +194,43 @@ impl<'s> Document<'s> {
 fn syntax_error(source: &Source, span: Span, message: &str) -> Diagnostic {
     if message == "duplicate key" {
         let key = source.text().get(span.start..span.end).unwrap_or_default();
-        return Diagnostic::error(format!("`{key}` is defined twice")).at(span, "defined again here");
+        let again = Diagnostic::error(format!("`{key}` is defined twice")).at(span, "defined again here");
+        return match first_definition(source, span, key) {
+            Some(first) => again.at(first, "first defined here"),
+            None => again,
+        };
     }
     let (what, label) = match message.split_once(", expected ") {
         Some((what, expected)) => (what, format!("expected {expected}")),
         None => (message, String::new()),
     };
     Diagnostic::error(format!("not TOML: {what}")).at(span, label)
+}
+
+/// Where a key or a header stands for the first time, for the second the parser complained of.
+fn first_definition(source: &Source, again: Span, key: &str) -> Option<Span> {
+    let line = source.lines_of(again.start..again.start);
+    let is_header = source.text()[line.clone()].trim_start().starts_with('[');
+    let same = |text: &str| {
+        if is_header {
+            return text.trim() == source.text()[line.clone()].trim();
+        }
+        text.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
+    };
+    let mut end = line.start;
+    for text in source.text()[..line.start].split_inclusive('\n').rev() {
+        let start = end - text.len();
+        if same(text) {
+            let begin = start + (text.len() - text.trim_start().len());
+            let length = if is_header { text.trim().len() } else { key.len() };
+            return Some(Span::new(again.file, begin..begin + length));
+        }
+        if !is_header && text.trim_start().starts_with('[') {
+            return None;
+        }
+        end = start;
+    }
+    None
 }
 
 fn twice(title: &str, again: Span, first: Span) -> Diagnostic {

@@ -44,7 +44,7 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
     let sources: Arc<[Source]> = find::find(dir, &mut found).into();
     let (plan, complete) = {
         let document = Document::parse(&sources, &mut found);
-        let complete = document.broken.is_empty() && found.errors_since(0) == 0;
+        let complete = document.broken.is_empty();
         let mark = found.count();
         let plan = resolve::resolve(&document, &mut found);
         if !complete {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level as Shown, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level as Shown, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Findings, Level};
@@ -14,6 +14,9 @@ use crate::error::{Error, Kind};
 
 /// More places than this of one finding are counted, not listed.
 const MOST_LISTED: usize = 8;
+
+/// The address that would be shown, and the right one.
+type Address = (String, String);
 
 /// Everything that was found, errors first, each in the order of the files.
 #[derive(Debug)]
@@ -175,6 +178,10 @@ impl Report {
             group = group.element(Shown::HELP.message(help.as_str()));
         }
         let mut text = renderer.render(&[group]);
+        if diagnostic.listed {
+            // No place of a list is less than another.
+            text = text.replace(":::", "-->");
+        }
         // Stars are rarely as long as what they hide; the address must be the one in the file.
         for (shown, real) in columns {
             text = text.replacen(&shown, &real, 1);
@@ -183,10 +190,7 @@ impl Report {
     }
 
     /// The lines around the places of one file, and the address that will be shown for the first of them with the right one.
-    fn snippet<'r>(
-        &'r self,
-        places: &'r [(Span, String)],
-    ) -> Option<(Snippet<'r, annotate_snippets::Annotation<'r>>, Option<(String, String)>)> {
+    fn snippet<'r>(&'r self, places: &'r [(Span, String)]) -> Option<(Snippet<'r, Annotation<'r>>, Option<Address>)> {
         let first = places.first()?.0;
         let source = self.sources.get(first.file)?;
         let start = places.iter().map(|(span, _)| span.start).min()?;

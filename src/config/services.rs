@@ -21,8 +21,11 @@ pub(super) const LOCAL_PATHS: &[(&str, &str)] = &[
     ("oss", "oidc_token_file"),
 ];
 
+/// Whether the service of this name knows a key.
+type Knows = fn(&str) -> bool;
+
 /// Keys of qbackd's own that mean something to some services only.
-pub(super) const LIMITED: &[(&str, fn(&str) -> bool)] = &[
+pub(super) const LIMITED: &[(&str, Knows)] = &[
     ("min_free", |service| service == "fs"),
     ("require_mount", |service| service == "fs"),
     ("credentials_file", |service| service == "s3"),

@@ -115,7 +115,9 @@ fn position(names: Names, text: &str) -> Option<usize> {
 /// Whether a word is made of names of weekdays or months, as in `Mon..Fri` and `JAN,FEB`.
 pub(super) fn is_named(word: &str) -> bool {
     let known = |part: &str| position(WEEKDAYS, part).is_some() || position(MONTHS, part).is_some();
-    word.split([',', '-', '/', '#', '.']).filter(|part| !part.is_empty()).all(known)
+    let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = word.split([',', '-', '/', '#', '.']);
+    parts.clone().any(known) && parts.all(|part| known(part) || number(part))
 }
 
 /// Reads `Mon`, `Sat,Sun`, `Mon..Fri`; Monday is the lowest bit.

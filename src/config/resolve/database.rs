@@ -1,6 +1,6 @@
 //! `[database.NAME]`: keys of its engine, keys of every database, and any key of a policy.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,10 +54,7 @@ impl Resolver<'_, '_> {
         .into_iter()
         .flat_map(|(keys, owner)| keys.iter().map(move |key| (*key, owner)))
         .collect();
-        let mut complained = BTreeSet::new();
-        self.each("database", |resolver, name, section| {
-            resolver.database(name, section, plan, &owners, &mut complained)
-        })
+        self.each("database", |resolver, name, section| resolver.database(name, section, plan, &owners))
     }
 
     fn database(
@@ -66,7 +63,6 @@ impl Resolver<'_, '_> {
         section: &Section<'_>,
         plan: &Plan,
         owners: &HashMap<&str, Owner>,
-        complained: &mut BTreeSet<(Span, &'static str)>,
     ) -> Option<Database> {
         let (mut source, mut common, mut own) = (DeTable::new(), DeTable::new(), DeTable::new());
         let mut unknown = Vec::new();
@@ -97,7 +93,7 @@ impl Resolver<'_, '_> {
         }
         let base = self.base(section, options.policy.as_deref());
         let merged = match &base {
-            Some((written, _)) => own.over(written),
+            Some(written) => own.over(written),
             None => own,
         };
         let parts = Parts { source, options, merged, sound, own_policy };
@@ -109,7 +105,7 @@ impl Resolver<'_, '_> {
         if let Some(kind) = engine {
             self.suits(section, base_section, kind, &parts);
         }
-        self.must_be_said(section, base_section, &parts.merged, complained);
+        self.must_be_said(section, base_section, &parts.merged);
         let policy = match parts.options.policy.as_deref().and_then(|name| plan.policies.get(name)) {
             Some(shared) if !parts.own_policy => Arc::clone(shared),
             _ => Arc::<Policy>::new(build(parts.merged, plan)),
@@ -118,11 +114,11 @@ impl Resolver<'_, '_> {
     }
 
     /// The policy the database builds on.
-    fn base(&mut self, section: &Section<'_>, policy: Option<&str>) -> Option<(PolicyOptions, ())> {
+    fn base(&mut self, section: &Section<'_>, policy: Option<&str>) -> Option<PolicyOptions> {
         match policy {
             Some(name) => {
                 self.reference("policy", name, section.value("policy"));
-                self.written.get(name).map(|written| (written.clone(), ()))
+                self.written.get(name).cloned()
             }
             None => {
                 if !section.has("policy") {
@@ -152,13 +148,7 @@ impl Resolver<'_, '_> {
     }
 
     /// Where backups go and to whom they are encrypted has no default.
-    fn must_be_said(
-        &mut self,
-        section: &Section<'_>,
-        base: Option<&Section<'_>>,
-        merged: &PolicyOptions,
-        complained: &mut BTreeSet<(Span, &'static str)>,
-    ) {
+    fn must_be_said(&mut self, section: &Section<'_>, base: Option<&Section<'_>>, merged: &PolicyOptions) {
         let Some(base) = base else { return };
         let missing = [
             ("destinations", merged.destinations.is_none(), "name one: `destinations = [\"local\"]`"),
@@ -169,7 +159,7 @@ impl Resolver<'_, '_> {
             ),
         ];
         for (key, absent, help) in missing {
-            if absent && !base.has(key) && !section.has(key) && complained.insert((base.head, key)) {
+            if absent && !base.has(key) && !section.has(key) && self.told.insert((base.head, key, "")) {
                 self.found.push(
                     Diagnostic::error(format!("{} has no `{key}`", base.title))
                         .at(base.head, format!("no `{key}` here"))

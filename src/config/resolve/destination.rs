@@ -12,6 +12,7 @@ use super::Resolver;
 use crate::config::decode::{decode, fields, unknown_key};
 use crate::config::diagnostic::{Diagnostic, did_you_mean};
 use crate::config::document::Section;
+use crate::config::mask::is_secret;
 use crate::config::options::Keep;
 use crate::config::plan::Destination;
 use crate::config::services::{LIMITED, LOCAL_PATHS, SERVICES, Service, by_name};
@@ -132,6 +133,13 @@ impl Resolver<'_, '_> {
             DeValue::String(text) => {
                 self.said(key, text, at);
                 self.no_password_in(text, key, at);
+                if is_secret(key) {
+                    self.found.push(
+                        Diagnostic::warning(format!("`{key}` lies open in the configuration"))
+                            .at(at, "whoever reads the file has it")
+                            .help(format!("write `{key}.file = \"/path\"`, or another reference to a secret")),
+                    );
+                }
                 Some(OptionValue::Text(text.to_string()))
             }
             DeValue::Integer(number) => Some(OptionValue::Text(number.to_string())),
@@ -144,7 +152,7 @@ impl Resolver<'_, '_> {
                 table.insert(Spanned::new(span.start..span.end, "value".into()), value);
                 let before = self.found.count();
                 let Reference { value: secret } = decode(table, section.head, &section.title, self.found);
-                self.found.rename_since(before, "`value`", &format!("`{key}`"));
+                self.found.rename_since(before, "value", key);
                 let secret = secret?;
                 self.secret(key, &secret, at);
                 Some(OptionValue::Secret(secret))

@@ -27,11 +27,11 @@ impl Resolver<'_, '_> {
         if let Some(secret) = &options.passphrase {
             self.secret("passphrase", secret, section.value("passphrase"));
         }
-        self.to_whom(section, &options);
+        self.recipients_or_passphrase(section, &options);
         Some(Encryption { name: name.clone(), options })
     }
 
-    fn to_whom(&mut self, section: &Section<'_>, options: &EncryptionOptions) {
+    fn recipients_or_passphrase(&mut self, section: &Section<'_>, options: &EncryptionOptions) {
         let recipients = ["recipients", "recipients_file"].into_iter().find(|key| section.has(key));
         match (recipients, section.has("passphrase")) {
             (Some(key), true) => self.found.push(

@@ -157,7 +157,12 @@ impl Resolver<'_, '_> {
     /// `method`, `incremental` and `pitr` against what the engine can do.
     fn abilities(&mut self, section: &Section<'_>, base: Option<&Section<'_>>, kind: &EngineKind, parts: &Parts) {
         let method = parts.source.method;
-        let Some(ability) = kind.abilities.iter().find(|ability| ability.method == method) else {
+        let ability = if kind.keys.contains(&"method") {
+            kind.abilities.iter().find(|ability| ability.method == method)
+        } else {
+            kind.abilities.first()
+        };
+        let Some(ability) = ability else {
             if kind.keys.contains(&"method") {
                 let methods: Vec<_> = kind.abilities.iter().map(|ability| ability.method.as_str()).collect();
                 self.error(
@@ -169,6 +174,7 @@ impl Resolver<'_, '_> {
             }
             return;
         };
+        let method = ability.method;
         if method == Method::Physical {
             self.note("database", "method", section.key("method"));
         }
@@ -185,6 +191,9 @@ impl Resolver<'_, '_> {
                 continue;
             }
             let asked = if section.has(key) { section } else { base.unwrap_or(section) };
+            if !self.told.insert((asked.key(key), key, kind.name)) {
+                continue;
+            }
             let whose = ["method", "engine", "url"].into_iter().find(|key| section.has(key)).unwrap_or("url");
             let other = kind.abilities.iter().find(|other| if key == "pitr" { other.pitr } else { other.incremental });
             let help = match other {

@@ -11,7 +11,7 @@ mod notify;
 mod policy;
 mod url;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::decode::fields;
@@ -34,14 +34,22 @@ pub(super) struct Resolver<'d, 's> {
     written: BTreeMap<Name, PolicyOptions>,
     /// Where keys without an effect are used, by their place in [`UNBUILT`].
     unbuilt: BTreeMap<usize, Vec<Span>>,
+    /// Errors that many databases share, by place and kind: one of them tells it all.
+    told: BTreeSet<(Span, &'static str, &'static str)>,
     /// Where engines and services are named that this build does not have.
     missing: BTreeMap<String, Vec<Span>>,
 }
 
 /// Makes the plan; what is wrong is added to `found`, and then the plan is of no use.
 pub(super) fn resolve(document: &Document<'_>, found: &mut Findings) -> Plan {
-    let mut resolver =
-        Resolver { document, found, written: BTreeMap::new(), unbuilt: BTreeMap::new(), missing: BTreeMap::new() };
+    let mut resolver = Resolver {
+        document,
+        found,
+        written: BTreeMap::new(),
+        unbuilt: BTreeMap::new(),
+        told: BTreeSet::new(),
+        missing: BTreeMap::new(),
+    };
     let mut plan = Plan { daemon: resolver.daemon(), signing: resolver.signing(), ..Plan::default() };
     plan.destinations = resolver.each("destination", Resolver::destination);
     resolver.same_place_twice(&plan.destinations);
@@ -104,12 +112,16 @@ impl<'d, 's> Resolver<'d, 's> {
         }
         for (i, mut places) in std::mem::take(&mut self.unbuilt) {
             let (table, key, waits_for) = UNBUILT[i];
-            let what = if key == "*" { format!("[{table}.NAME]") } else { format!("`{key}` of a {table}") };
+            let what = match (key, table) {
+                ("*", _) => format!("[{table}.NAME]"),
+                (_, "daemon" | "signing") => format!("`{key}` of [{table}]"),
+                _ => format!("`{key}` of a {table}"),
+            };
             places.sort_unstable();
             self.found.push(
                 Diagnostic::warning(format!("{what} has no effect yet"))
                     .used_at(places)
-                    .help(format!("it is checked now and will act with a later version: {waits_for}")),
+                    .help(format!("it is checked already and will act in a later version ({waits_for})")),
             );
         }
     }
