@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::model::manifest::{Object, Source, Tool};
-use crate::model::position::{LogRange, RestorePoint};
+use crate::model::position::{LogSpan, RestorePoint};
 use crate::model::{ArtifactSink, ArtifactSource, BackupId, BackupType, FileName, Manifest, Method, Name, Progress};
 
 pub mod command;
@@ -42,11 +42,13 @@ pub trait Engine: Send + Sync {
     async fn dump(&self, found: &Inspection, request: &DumpRequest, sink: &dyn ArtifactSink, run: &Run)
     -> Result<Dump>;
 
-    /// What a restore would do, without doing it.
+    /// What a restore would do, without doing it. An engine that must look into the backup (a table of contents) opens an
+    /// artifact and stops early.
     ///
     /// # Errors
-    /// The restore cannot be done: a selection the engine does not know, a target out of reach.
-    async fn plan_restore(&self, chain: &[Manifest], request: &RestoreRequest, run: &Run) -> Result<RestorePlan>;
+    /// The restore cannot be done: a selection the backup does not hold, a target out of reach.
+    async fn plan_restore(&self, from: &dyn ArtifactSource, request: &RestoreRequest, run: &Run)
+    -> Result<RestorePlan>;
 
     /// Restores. What was there before stays whole until the new data is complete, where the engine can do that.
     ///
@@ -108,13 +110,22 @@ pub struct Parent {
     pub files: Vec<(FileName, PathBuf)>,
 }
 
+/// How a dump ended, other than by failing.
+#[derive(Debug, Clone)]
+pub enum Dumped {
+    /// It is complete.
+    Done(Dump),
+    /// The parent cannot be built on, and why. The job begins again with a full backup; nothing was written.
+    NeedsFull(String),
+    /// Nothing happened at the source since the parent, and how the engine knows.
+    NothingNew(String),
+}
+
 /// What a finished dump leaves for the manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Dump {
-    /// What the dump really is: an engine that could not build on the parent makes a full one and says why in `notes`.
-    pub kind: Option<BackupType>,
     /// The part of the log it spans.
-    pub log: Option<LogRange>,
+    pub log: Option<LogSpan>,
     /// What it holds, where the dump knows better than the inspection.
     pub objects: Option<Vec<Object>>,
     /// What a reader of the manifest should know.

@@ -14,9 +14,14 @@ pub struct EngineKind {
     pub keys: &'static [&'static str],
     /// Its methods, the default first.
     pub abilities: &'static [Ability],
+    /// How its artifacts are restored with ordinary tools, a line a command; part of RECOVERY.txt.
+    pub recovery: &'static str,
     /// Makes one from its options; `None` while the engine is not built.
-    pub open: Option<fn(&SourceOptions) -> Result<Box<dyn Engine>, OptionError>>,
+    pub open: Option<Open>,
 }
+
+/// Makes an engine from its options.
+pub type Open = fn(&SourceOptions) -> Result<Box<dyn Engine>, OptionError>;
 
 const SQL_KEYS: &[&str] = &[
     "url",
@@ -77,6 +82,7 @@ const POSTGRESQL: EngineKind = EngineKind {
         Ability { method: Logical, incremental: false, pitr: false },
         Ability { method: Physical, incremental: true, pitr: true },
     ],
+    recovery: "",
     open: None,
 };
 
@@ -88,6 +94,7 @@ const MYSQL: EngineKind = EngineKind {
         Ability { method: Logical, incremental: false, pitr: true },
         Ability { method: Physical, incremental: true, pitr: true },
     ],
+    recovery: "",
     open: None,
 };
 
@@ -98,6 +105,7 @@ const REDIS: EngineKind = EngineKind {
     schemes: &["redis", "rediss", "valkey"],
     keys: &["url", "password", "tls", "replicas", "max_lag", "nice", "ionice", "tools_dir", "dump_args"],
     abilities: DUMP_ONLY,
+    recovery: "",
     open: None,
 };
 
@@ -106,6 +114,7 @@ const MONGODB: EngineKind = EngineKind {
     schemes: &["mongodb", "mongodb+srv"],
     keys: &["url", "password", "tls", "databases", "nice", "ionice", "tools_dir", "dump_args"],
     abilities: DUMP_ONLY,
+    recovery: "",
     open: None,
 };
 
@@ -114,5 +123,6 @@ const FIREBIRD: EngineKind = EngineKind {
     schemes: &["firebird"],
     keys: &["url", "password", "nice", "ionice", "tools_dir", "dump_args"],
     abilities: DUMP_ONLY,
+    recovery: "",
     open: None,
 };

@@ -1,1 +1,4 @@
 //! Work as straight lines: backup, restore, verify, delete.
+
+pub mod limits;
+pub mod wanted;

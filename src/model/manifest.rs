@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::position::LogRange;
+use super::position::LogSpan;
 use super::{Artifact, BackupId, BackupRef, BackupType, FileName, Method, Name};
 use crate::error::{Error, Kind, Result};
 
@@ -56,7 +56,7 @@ pub struct Manifest {
     pub finished: Timestamp,
     /// The part of the transaction log the backup spans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<LogRange>,
+    pub log: Option<LogSpan>,
     /// What is inside: tables and their rows as the server estimates them, or folders and the number of their files.
     #[serde(default)]
     pub objects: Vec<Object>,

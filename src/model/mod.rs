@@ -11,6 +11,7 @@ pub mod progress;
 pub mod run;
 pub mod secret;
 pub mod size;
+pub mod step;
 pub mod timespan;
 
 pub use artifact::{Artifact, ArtifactSink, ArtifactSource, ArtifactSpec, FileName, Measured};
@@ -23,4 +24,5 @@ pub use progress::Progress;
 pub use run::{BackupType, Method, Outcome, RunId, RunKind};
 pub use secret::{Secret, SecretRef};
 pub use size::Size;
+pub use step::Step;
 pub use timespan::Timespan;

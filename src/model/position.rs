@@ -24,6 +24,16 @@ pub struct LogPosition {
 /// The part of the log that a backup spans: what must be replayed at least to make it consistent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct LogSpan {
+    /// Whether the backup itself holds that part; otherwise the log archive must.
+    pub included: bool,
+    /// One range a timeline, in order; a dump that is consistent at one point has one empty range.
+    pub ranges: Vec<LogRange>,
+}
+
+/// A range of the log, on one timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LogRange {
     /// Where replay starts.
     pub start: LogPosition,

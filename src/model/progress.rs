@@ -1,6 +1,6 @@
 //! What a run tells those who watch it: a phase, counters, an estimate. Cheap enough to be told at every block.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The progress of one run, shared between the run and its watchers.
@@ -12,6 +12,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Shared {
     phase: Mutex<String>,
+    quiet: AtomicBool,
     expected: AtomicU64,
     plain: AtomicU64,
     stored: AtomicU64,
@@ -22,6 +23,8 @@ struct Shared {
 pub struct Snapshot {
     /// What it does now, for people.
     pub phase: String,
+    /// Whether no bytes are expected to move now.
+    pub quiet: bool,
     /// Plain bytes expected in all, an estimate; 0 if nobody knows.
     pub expected: u64,
     /// Plain bytes read (or written, in a restore) so far.
@@ -31,9 +34,16 @@ pub struct Snapshot {
 }
 
 impl Progress {
-    /// Says what the run does now.
+    /// Says what the run does now. Bytes are expected to move; if they do not, that is a stall.
     pub fn phase(&self, phase: impl Into<String>) {
         *self.shared.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase.into();
+        self.shared.quiet.store(false, Relaxed);
+    }
+
+    /// Says what the run does now, where no bytes move for a good reason: a checkpoint, an integrity check.
+    pub fn quiet_phase(&self, phase: impl Into<String>) {
+        self.phase(phase);
+        self.shared.quiet.store(true, Relaxed);
     }
 
     /// Adds to the estimate of plain bytes in all.
@@ -55,6 +65,7 @@ impl Progress {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             phase: self.shared.phase.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            quiet: self.shared.quiet.load(Relaxed),
             expected: self.shared.expected.load(Relaxed),
             plain: self.shared.plain.load(Relaxed),
             stored: self.shared.stored.load(Relaxed),

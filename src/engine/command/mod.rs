@@ -10,5 +10,6 @@ pub const KIND: EngineKind = EngineKind {
     schemes: &[],
     keys: &["dump", "restore", "nice", "ionice"],
     abilities: &[Ability { method: Method::Logical, incremental: false, pitr: false }],
+    recovery: "",
     open: None,
 };

@@ -1,0 +1,104 @@
+//! What a destination on a file system needs beyond OpenDAL: durable names, create-only renames, space, mounts.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
+
+use super::{Access, Create};
+use crate::error::{Error, Explain, Kind, Result, from_io};
+
+/// The root of a destination on a file system.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    root: PathBuf,
+}
+
+/// Space of a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What this user may still write.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+impl Local {
+    pub(super) fn open(label: &str, root: &Path, access: Access, require_mount: bool) -> Result<Self> {
+        if require_mount {
+            on_a_mount(label, root)?;
+        }
+        match std::fs::metadata(root) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => {
+                return Err(
+                    Error::failed(format!("cannot open {label}")).because(format!("{} is no folder", root.display()))
+                );
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && access == Access::Write => {
+                let made = DirBuilder::new().recursive(true).mode(0o750).create(root);
+                made.explain(|| format!("cannot create {}, the root of {label}", root.display()))?;
+            }
+            Err(e) => return Err(from_io(format!("cannot open {label} at {}", root.display()), e)),
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Renames within the root. [`Create::New`] is atomic where the file system knows `RENAME_NOREPLACE` (renameat2(2)).
+    pub(super) async fn rename(&self, from: &str, to: &str, create: Create) -> Result<()> {
+        let (from, to) = (self.root.join(from), self.root.join(to));
+        blocking(move || {
+            let what = || format!("cannot write {}", to.display());
+            let renamed = match create {
+                Create::Replace => std::fs::rename(&from, &to),
+                Create::New => match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+                    Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !to.exists() => {
+                        std::fs::rename(&from, &to)
+                    }
+                    other => other.map_err(Into::into),
+                },
+            };
+            renamed.explain(what)
+        })
+        .await
+    }
+
+    /// Syncs the folder of `path` and every folder above it up to the root, innermost first.
+    pub(super) async fn sync_folders_of(&self, path: &str) -> Result<()> {
+        let root = self.root.clone();
+        let path = root.join(path);
+        blocking(move || {
+            for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(&root)) {
+                let synced = File::open(folder).and_then(|folder| folder.sync_all());
+                synced.explain(|| format!("cannot sync the folder {}", folder.display()))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) fn space(&self) -> Result<Space> {
+        let stat = statvfs(&self.root)
+            .map_err(|e| from_io(format!("cannot tell the space of {}", self.root.display()), e.into()))?;
+        Ok(Space { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
+    }
+}
+
+/// `require_mount`: the root, or what is there of the path to it, must not be on the root file system.
+fn on_a_mount(label: &str, root: &Path) -> Result<()> {
+    let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev());
+    let there = root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let mounted = device(there).explain(|| format!("cannot look at {}", there.display()))?
+        != device(Path::new("/")).explain(|| "cannot look at /")?;
+    if mounted {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Failed, format!("cannot open {label}"))
+        .because(format!("nothing is mounted at or above {}", root.display()))
+        .hint("mount it, or drop `require_mount` if backups may lie on the root file system"))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Error::failed("a file operation panicked")))
+}
