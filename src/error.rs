@@ -167,6 +167,9 @@ impl StdError for Error {}
 /// Turns the errors of libraries into ours where the object is known.
 pub trait Explain<T> {
     /// The error becomes the cause of a failure of `what`. `what` is only computed on failure.
+    ///
+    /// # Errors
+    /// Wherever the library's result is one.
     fn explain<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
 }
 

@@ -12,6 +12,16 @@
 //! | 3 | [`job`] | backup, restore, verify, delete: each a straight line |
 //! | 4 | [`cli`] | one file a verb |
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::string_slice,
+        clippy::disallowed_methods,
+        reason = "a unit test may die of what it made itself, and may look at the real clock"
+    )
+)]
+
 pub mod cli;
 pub mod config;
 pub mod engine;

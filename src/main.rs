@@ -1,1 +1,3 @@
+//! The program. Everything it does is a verb of `cli`.
+
 fn main() {}

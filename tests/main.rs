@@ -1,11 +1,30 @@
 //! Every suite in one binary: linking dominates the time of a test build.
 
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, prints for the one who looks into it, and is its own documentation"
+)]
+
 mod support;
 
 mod architecture;
 mod by_hand;
 mod command_line;
 mod configuration;
+mod counting;
 mod destination;
 mod documents;
 mod engines;

@@ -17,13 +17,15 @@ use crate::model::{ArtifactSink, ArtifactSource, BackupId, BackupType, FileName,
 
 pub mod command;
 pub mod files;
+pub mod kind;
 pub mod options;
 pub mod process;
 pub mod registry;
 pub mod sqlite;
 
+pub use kind::EngineKind;
 pub use options::{OptionError, SourceOptions};
-pub use registry::{EngineKind, kinds};
+pub use registry::kinds;
 
 /// One configured database, seen by the code that knows its kind.
 #[async_trait]

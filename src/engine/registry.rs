@@ -1,27 +1,8 @@
 //! The registry: one line an engine.
 
-use super::options::{OptionError, SourceOptions};
-use super::{Ability, Engine};
-
-/// What is known of an engine before one is made.
-#[derive(Debug, Clone, Copy)]
-pub struct EngineKind {
-    /// `engine = "…"`
-    pub name: &'static str,
-    /// URL schemes that mean this engine.
-    pub schemes: &'static [&'static str],
-    /// The keys of `[database.NAME]` it knows besides those every database has; any other is an error.
-    pub keys: &'static [&'static str],
-    /// Its methods, the default first.
-    pub abilities: &'static [Ability],
-    /// How its artifacts are restored with ordinary tools, a line a command; part of RECOVERY.txt.
-    pub recovery: &'static str,
-    /// Makes one from its options; `None` while the engine is not built.
-    pub open: Option<Open>,
-}
-
-/// Makes an engine from its options.
-pub type Open = fn(&SourceOptions) -> Result<Box<dyn Engine>, OptionError>;
+use super::Ability;
+use super::kind::EngineKind;
+use crate::model::Method::{Logical, Physical};
 
 const SQL_KEYS: &[&str] = &[
     "url",
@@ -69,8 +50,6 @@ pub fn by_name(name: &str) -> Option<&'static EngineKind> {
 pub fn by_scheme(scheme: &str) -> Option<&'static EngineKind> {
     kinds().iter().find(|kind| kind.schemes.contains(&scheme))
 }
-
-use crate::model::Method::{Logical, Physical};
 
 const DUMP_ONLY: &[Ability] = &[Ability { method: Logical, incremental: false, pitr: false }];
 

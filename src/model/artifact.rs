@@ -1,13 +1,9 @@
-//! The files of a backup, and the two ends an engine hands them over at: a sink to dump into, a source to restore from.
+//! The files of a backup: what they are called, how large they are, how they are stored.
 
 use std::fmt;
 use std::str::FromStr;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-
-use super::{BackupId, Inlet, Manifest, Outlet};
-use crate::error::Result;
 
 /// The name of an artifact's plain content (`shop.dump`, `files.tar`): one component of a path, of `[A-Za-z0-9._-]`, not hidden, at most 128 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -124,24 +120,4 @@ pub enum Encryption {
     Age,
     /// Not at all.
     None,
-}
-
-/// Where an engine puts what it dumps. Artifacts may be opened and written side by side.
-#[async_trait]
-pub trait ArtifactSink: Send + Sync {
-    /// Opens an artifact. The engine writes *plain* bytes and calls `end` only after its tool said that all is well;
-    /// dropping the outlet throws the artifact away.
-    async fn open(&self, spec: ArtifactSpec) -> Result<Outlet>;
-}
-
-/// Where an engine gets what it restores.
-#[async_trait]
-pub trait ArtifactSource: Send + Sync {
-    /// The backups a restore needs, the full one first, the one to be restored last.
-    fn chain(&self) -> &[Manifest];
-
-    /// Streams one artifact of one of them in plain. Sizes and hashes are compared on the way: the stream ends properly only
-    /// if every byte was as the manifest says, so a reader must treat what it got as unproven until then. A reader that has
-    /// enough drops the inlet.
-    async fn open(&self, backup: &BackupId, artifact: &FileName) -> Result<Inlet>;
 }

@@ -4,15 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::stamp::{RANDOM_LEN, compact, parse_compact, random_word};
 use super::{BackupType, Name};
-
-/// Letters and digits of the random part: no `0`, `1`, `i`, `l`, `o`, `u`, so that it can be read out over a telephone.
-const ALPHABET: &[u8; 30] = b"23456789abcdefghjkmnpqrstvwxyz";
-const RANDOM_LEN: usize = 8;
-const TIME_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
 /// The id of a backup: start in UTC to the second, type, eight random characters. Ids of one database sort by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,37 +32,13 @@ impl BackupId {
 
     /// When the backup started, to the second.
     pub fn started(&self) -> Timestamp {
-        parse_compact(&self.0[..16]).unwrap_or(Timestamp::UNIX_EPOCH)
+        self.0.get(..16).and_then(parse_compact).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// Full or incremental.
     pub fn kind(&self) -> BackupType {
-        self.0[17..self.0.len() - RANDOM_LEN - 1].parse().unwrap_or(BackupType::Full)
+        self.0.split('-').nth(1).and_then(|word| word.parse().ok()).unwrap_or(BackupType::Full)
     }
-}
-
-/// `20261120T020000Z`, as ids begin.
-pub fn compact(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime(TIME_FORMAT).to_string()
-}
-
-/// Eight characters nobody will meet twice (30^8 of them, from the operating system's random source).
-pub fn random_word() -> String {
-    let mut bytes = [0u8; RANDOM_LEN];
-    // The kernel's generator cannot fail once it is seeded; the time is good enough for a name before that.
-    if getrandom(&mut bytes).is_err() {
-        bytes = Timestamp::now().as_nanosecond().to_le_bytes()[..RANDOM_LEN].try_into().unwrap_or(bytes);
-    }
-    bytes.iter().map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect()
-}
-
-fn getrandom(into: &mut [u8]) -> rustix::io::Result<usize> {
-    rustix::rand::getrandom(into, rustix::rand::GetRandomFlags::empty())
-}
-
-fn parse_compact(text: &str) -> Option<Timestamp> {
-    let time = jiff::civil::DateTime::strptime(TIME_FORMAT, text).ok()?;
-    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 impl FromStr for BackupId {

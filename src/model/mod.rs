@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod backup_id;
 pub mod clock;
+pub mod exchange;
 pub mod manifest;
 pub mod name;
 pub mod pipe;
@@ -11,12 +12,14 @@ pub mod progress;
 pub mod run;
 pub mod secret;
 pub mod size;
+pub mod stamp;
 pub mod step;
 pub mod timespan;
 
-pub use artifact::{Artifact, ArtifactSink, ArtifactSource, ArtifactSpec, FileName, Measured};
+pub use artifact::{Artifact, ArtifactSpec, FileName, Measured};
 pub use backup_id::{BackupId, BackupRef};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use exchange::{ArtifactSink, ArtifactSource};
 pub use manifest::Manifest;
 pub use name::Name;
 pub use pipe::{Inlet, Outlet, pipe};

@@ -126,7 +126,10 @@ impl Inlet {
     ///
     /// # Errors
     /// [`Kind::Consequence`](crate::error::Kind::Consequence) when the stream broke off.
-    #[allow(clippy::should_implement_trait, reason = "it can fail, and an iterator's `next` cannot")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would go on after an error; a broken stream is over"
+    )]
     pub fn next(&mut self) -> Result<Option<Bytes>> {
         if let Some(rest) = self.rest() {
             return Ok(Some(rest));

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backup_id::{compact, random_word};
+use super::stamp::{compact, random_word};
 
 /// Makes an enum whose variants have one word each, the same in files, JSON, history and on the screen.
 macro_rules! words {

@@ -178,7 +178,7 @@ impl Draft for PlainDraft {
         for pipeline in self.take_pipelines() {
             let _ = pipeline.await;
         }
-        if let Err(e) = super::plain::remove_unpublished(&self.store, &self.at).await {
+        if let Err(e) = super::sweep::remove_unpublished(&self.store, &self.at).await {
             tracing::warn!("{}: what the failed run left could not be removed now: {}", self.at, e.line());
         }
     }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::backup_id::random_word;
 use crate::model::manifest::FORMAT;
+use crate::model::stamp::random_word;
 use crate::store::{Create, Store, paths};
 
 const MAX_LEN: u64 = 64 * 1024;
@@ -29,6 +29,7 @@ pub(super) async fn ensure(store: &Store) -> Result<()> {
         Some(json) => check(store, &json),
         None => {
             let repository = format!("{}{}", random_word(), random_word());
+            #[expect(clippy::disallowed_methods, reason = "told to people; nothing is decided by it")]
             let header = Header { format: FORMAT, repository, created: Timestamp::now() };
             let json =
                 serde_json::to_vec_pretty(&header).map_err(|e| Error::failed("cannot write qbackd.json").because(e))?;

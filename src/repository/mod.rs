@@ -8,6 +8,7 @@ mod header;
 mod plain;
 mod reading;
 mod recovery;
+mod sweep;
 
 pub use plain::Plain;
 pub use reading::Reading;

@@ -7,10 +7,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::draft::PlainDraft;
 use super::reading::{Reading, fetch};
+use super::sweep::remove_unpublished;
 use super::{Draft, Listing, Packing, Reader, Repository, Stored, header, recovery};
 use crate::error::{Error, Kind, Result};
 use crate::model::manifest::MAX_LEN;
-use crate::model::{Artifact, BackupRef, FileName, Manifest, Name, Progress, Step};
+use crate::model::{Artifact, BackupRef, Manifest, Name, Progress, Step};
 use crate::stage::Identities;
 use crate::store::{Store, paths};
 
@@ -115,26 +116,4 @@ impl Repository for Plain {
         self.store.sync(&manifest).await?;
         remove_unpublished(&self.store, at).await.map(drop)
     }
-}
-
-/// Removes what an unpublished backup left in its folder, and the folder if that empties it. What is not named as our files
-/// are stays. Says whether there was anything.
-///
-/// # Errors
-/// It has a manifest, or the destination refuses.
-pub(super) async fn remove_unpublished(store: &Store, at: &BackupRef) -> Result<bool> {
-    let folder = paths::backup(at);
-    let entries = store.list_all(&folder).await?;
-    if entries.iter().any(|entry| entry == paths::MANIFEST) {
-        return Err(Error::failed(format!("{at} is published")));
-    }
-    let (ours, strange): (Vec<_>, Vec<_>) =
-        entries.iter().partition(|entry| entry.trim_start_matches('.').parse::<FileName>().is_ok());
-    for entry in &ours {
-        store.delete(&format!("{folder}{entry}")).await?;
-    }
-    if strange.is_empty() {
-        store.delete(&folder).await?;
-    }
-    Ok(!ours.is_empty())
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 
-use super::{Access, Create};
+use super::Create;
+use super::options::Access;
 use crate::error::{Error, Explain, Kind, Result, from_io};
 
 /// The root of a destination on a file system.

@@ -13,8 +13,8 @@ pub mod paths;
 mod upload;
 
 pub use local::Space;
-pub use open::{Access, SERVICES, open, open_folder};
-pub use options::DestinationOptions;
+pub use open::{SERVICES, open, open_folder};
+pub use options::{Access, DestinationOptions};
 pub use upload::Upload;
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use self::errors::{explain, explain_io};
 use self::local::Local;
 use crate::error::{Error, Kind, Result};
 use crate::model::Size;
-use crate::model::backup_id::random_word;
+use crate::model::stamp::random_word;
 
 /// An open destination. Clones share everything.
 #[derive(Debug, Clone)]

@@ -5,21 +5,12 @@ use std::path::{Path, PathBuf};
 use opendal::{Operator, services};
 
 use super::local::Local;
-use super::options::{DestinationOptions, OptionValue};
+use super::options::{Access, DestinationOptions, OptionValue};
 use super::{Store, layers};
 use crate::error::{Error, Kind, Result};
 
 /// The services this build can open.
 pub const SERVICES: &[&str] = &["fs", "memory"];
-
-/// What a destination is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Reading; nothing is created.
-    Read,
-    /// Writing too; the root is created where it does not exist.
-    Write,
-}
 
 /// Opens the destination that messages call `label`.
 ///

@@ -69,6 +69,15 @@ impl Default for DestinationOptions {
     }
 }
 
+/// What a destination is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading; nothing is created.
+    Read,
+    /// Writing too; the root is created where it does not exist.
+    Write,
+}
+
 /// The value of an option of a service: plain text, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptionValue {
@@ -91,7 +100,7 @@ impl MinFree {
     /// The limit in bytes on a file system of `total` bytes.
     pub fn of(self, total: u64) -> u64 {
         match self {
-            Self::Percent(percent) => (u128::from(total) * u128::from(percent) / 100) as u64,
+            Self::Percent(percent) => u64::try_from(u128::from(total) * u128::from(percent) / 100).unwrap_or(total),
             Self::Bytes(size) => size.0,
         }
     }

@@ -1,7 +1,7 @@
 //! The sqlite engine.
 
 use super::Ability;
-use super::registry::EngineKind;
+use super::kind::EngineKind;
 use crate::model::Method;
 
 /// The registry's line.
