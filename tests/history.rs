@@ -203,7 +203,7 @@ fn a_run_whose_process_was_killed_becomes_interrupted() {
     let dead = history.recover(Some(&held)).unwrap();
     let mut recovered: Vec<_> = dead.iter().map(|run| run.id.clone()).collect();
     recovered.sort();
-    let mut expected = ids.clone();
+    let mut expected = ids;
     expected.sort();
     assert_eq!(recovered, expected);
     assert!(dead.iter().all(|run| run.backup.is_some() && run.outcome == Some(Outcome::Interrupted)));

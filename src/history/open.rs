@@ -28,7 +28,7 @@ pub(super) fn open_or_replace(
     if let Opened::Sound(db) = connect(state, path)? {
         return Ok((db, None));
     }
-    let alone = in_use.alone();
+    let alone = in_use.alone()?;
     // Looked at again: somebody else may have moved it aside while we waited.
     let moved = match connect(state, path)? {
         Opened::Sound(_) => None,

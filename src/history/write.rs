@@ -14,7 +14,7 @@ use super::schema;
 use super::sql::explain;
 use super::{Ending, Level, Lock, NewRun, Reader, Run, StateDir, lock};
 use crate::error::{Error, Result, from_io};
-use crate::model::{Clock, Outcome, RunId};
+use crate::model::{BackupId, Clock, Outcome, RunId};
 
 const DEAD: &str = "the process that ran it ended without a word: a crash, a kill or a loss of power";
 
@@ -108,7 +108,7 @@ impl History {
                     new.kind.as_str(),
                     new.database.as_str(),
                     json(&new.destinations),
-                    new.backup.as_ref().map(|b| b.as_str()),
+                    new.backup.as_ref().map(BackupId::as_str),
                     now.as_millisecond(),
                     new.initiated_by,
                     lock_name
@@ -205,7 +205,7 @@ impl History {
                     id.as_str(),
                     now,
                     ending.outcome.as_str(),
-                    ending.backup.as_ref().map(|b| b.as_str()),
+                    ending.backup.as_ref().map(BackupId::as_str),
                     ending.error,
                     ending.hint,
                     count(ending.plain_bytes),
