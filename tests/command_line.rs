@@ -18,7 +18,7 @@ const CHILD: &str = "QBACKD_TEST_CHILD";
 
 fn qbackd(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qbackd"));
-    command.args(args).stdin(Stdio::null()).env_remove("QBACKD_CONFIG").env_remove("STATE_DIRECTORY");
+    command.args(args).stdin(Stdio::null()).env("QBACKD_CONFIG", "/nonexistent").env_remove("STATE_DIRECTORY");
     command
 }
 
@@ -198,6 +198,19 @@ fn init_writes_a_configuration_and_a_key_that_open_what_they_close() {
     assert_eq!([mode(&file("identity.txt")), mode(&file("recipients.txt"))], [0o600, 0o644]);
     assert!(!format!("{out}{err}").contains("AGE-SECRET-KEY"));
 
+    let (code, out, err) = run(&["check", "--config", utf8(&config)]);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "ok: 0 databases, 1 destination\n", ""));
+    // Its examples are right too, once the # is taken away.
+    let text = std::fs::read_to_string(file("qbackd.toml")).unwrap();
+    let examples = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ") || l.starts_with('[')).unwrap_or(line));
+    std::fs::write(file("qbackd.toml"), examples.collect::<Vec<_>>().join("\n")).unwrap();
+    let (code, out, err) = run(&["check", "--config", utf8(&config)]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("ok: 2 databases, 1 destination"), "{out}");
+    std::fs::write(file("qbackd.toml"), text).unwrap();
+
     let table: toml::Table = std::fs::read_to_string(file("qbackd.toml")).unwrap().parse().unwrap();
     assert_eq!(table["destination"]["local"]["root"].as_str(), root.to_str());
     assert_eq!(table["encryption"]["default"]["recipients_file"].as_str(), file("recipients.txt").to_str());
@@ -219,6 +232,35 @@ fn init_writes_nothing_at_all_where_something_is() {
         assert_eq!(left, [there]);
         assert_eq!(std::fs::read(dir.path().join(there)).unwrap(), b"mine");
     }
+}
+
+#[test]
+fn check_shows_every_error_at_its_place_and_exits_with_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.toml");
+    std::fs::write(&file, "[destination.local]\nservice = \"fs\"\nroot = 5\n\n[polcy.nightly]\n").unwrap();
+    let (code, out, err) = run(&["check", "--config", utf8(dir.path())]);
+    assert_eq!((code, out.as_str()), (Some(78), ""));
+    assert!(err.contains(&format!("--> {}:5:", file.display())) && err.contains("polcy"), "{err}");
+    assert!(err.ends_with(&format!("error: the configuration in {} has 2 errors\n", dir.path().display())), "{err}");
+    let (code, out, _) = run(&["check", "--config", utf8(dir.path()), "--json"]);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["errors"]), (Some(78), &2.into()));
+    assert_eq!(document["findings"][0]["file"], utf8(&file));
+    assert_eq!(run(&["check", "--config", utf8(&dir.path().join("absent"))]).0, Some(78));
+}
+
+#[test]
+fn history_is_where_the_configuration_says_though_the_rest_of_it_is_broken() {
+    let book = book();
+    let config = book.dir.path().join("etc");
+    std::fs::create_dir(&config).unwrap();
+    let text = format!("[daemon]\nstate_dir = {:?}\n\n[policy.nightly]\nfull = \"never ever\"\n", book.state.path());
+    std::fs::write(config.join("a.toml"), text).unwrap();
+    assert_eq!(run(&["check", "--config", utf8(&config)]).0, Some(78));
+    let (code, out, err) = run(&["history", "shop", "--config", utf8(&config)]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.contains(book.shop.as_str()), "{out}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Global, human, output, signals, state};
+use super::{Global, human, output, signals};
+use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::history::{Filter, Line, Reader, Run, StateDir};
 use crate::model::{Clock, Outcome, Size, SystemClock};
@@ -74,7 +75,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 impl Book {
     /// `None` if no run was ever recorded.
     fn open(global: &Global) -> Result<Option<Self>> {
-        let path = state::dir(global)?;
+        // A mistake somewhere in the files must not hide what happened.
+        let path = config::daemon(&global.config).state_dir;
         if matches!(std::fs::symlink_metadata(&path), Err(e) if e.kind() == std::io::ErrorKind::NotFound) {
             return Ok(None);
         }

@@ -4,6 +4,7 @@ pub mod ask;
 mod backup;
 mod check;
 mod completions;
+pub mod configuration;
 mod delete;
 mod download;
 mod history;
@@ -20,7 +21,6 @@ pub mod progress;
 mod restore;
 mod show;
 pub mod signals;
-mod state;
 mod r#try;
 mod verify;
 
