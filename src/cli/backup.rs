@@ -8,9 +8,11 @@ use crate::model::{BackupType, Name};
 
 /// Back up databases now.
 ///
-/// Dumps, compresses, encrypts and stores each database as its policy says, and publishes the backup only when all of it
-/// is proven: the tool ended well, every byte was counted and hashed, the destination holds what was sent. Exits with 75
-/// if another run of the database is going on. Ctrl-C cancels; nothing half is left to be seen.
+/// Dumps, compresses, encrypts and stores each database as its policy says, and
+/// publishes the backup only when all of it is proven: the tool ended well, every
+/// byte was counted and hashed, the destination holds what was sent. Exits with
+/// 75 if another run of the database is going on. Ctrl-C cancels; nothing half is
+/// left to be seen.
 ///
 /// Examples:
 ///   qbackd backup shop

@@ -8,9 +8,10 @@ use crate::error::{Error, Kind, Result};
 
 /// Check the configuration, without touching anything.
 ///
-/// Reads all *.toml of the folder as the daemon does and shows every error at once, each with file, line, column and
-/// what was expected. Opens nothing but the configuration: a file it names that is absent is a warning. Exits with 78 if
-/// there is any error.
+/// Reads all *.toml of the folder as the daemon does and shows every error at
+/// once, each with file, line, column and what was expected. Opens nothing but
+/// the configuration: a file it names that is absent is a warning. Exits with 78
+/// if there is any error.
 ///
 /// Examples:
 ///   qbackd check

@@ -8,7 +8,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Download the files of a backup.
 ///
-/// By default decoded: decrypted and decompressed, as the database's own tools read them.
+/// By default decoded: decrypted and decompressed, as the database's own tools
+/// read them.
 ///
 /// Examples:
 ///   qbackd download shop@latest -o ./shop

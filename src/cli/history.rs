@@ -16,9 +16,10 @@ use crate::model::{Clock, Outcome, Size, SystemClock};
 
 /// Show the runs: when, how long, how big, how they ended, who asked.
 ///
-/// With the id of a run, or the beginning of it if that is unique: everything about it and its own lines. Runs of every
-/// kind are here, also those that failed before they had begun. With -f and --json every run (or line) is a document on
-/// a line of its own.
+/// With the id of a run, or the beginning of it if that is unique: everything
+/// about it and its own lines. Runs of every kind are here, also those that
+/// failed before they had begun. With -f and --json every run (or line) is a
+/// document on a line of its own.
 ///
 /// Examples:
 ///   qbackd history
@@ -158,7 +159,7 @@ fn row(run: &Run, now: Timestamp) -> Vec<String> {
         run.id.to_string(),
         run.database.to_string(),
         run.kind.to_string(),
-        format!("{} ({})", human::local(run.started), human::ago(run.started, now)),
+        human::local(run.started),
         length(run, now),
         run.stored_bytes.map_or_else(String::new, |bytes| Size(bytes).to_string()),
         outcome(run).to_owned(),

@@ -5,7 +5,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Show what is known of one backup: its manifest.
 ///
-/// A backup is named by its id, by the beginning of it if that is unique, or as NAME@latest.
+/// A backup is named by its id, by the beginning of it if that is unique, or as
+/// NAME@latest.
 ///
 /// Examples:
 ///   qbackd show shop@latest
