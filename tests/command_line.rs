@@ -130,7 +130,7 @@ fn check_shows_every_error_at_its_place_and_exits_with_78() {
     let (code, out, err) = run(&["check", "--config", utf8(dir.path())]);
     assert_eq!((code, out.as_str()), (Some(78), ""));
     assert!(err.contains(&format!("--> {}:5:", file.display())) && err.contains("polcy"), "{err}");
-    assert!(err.ends_with(&format!("error: the configuration in {} has 2 errors\n", dir.path().display())), "{err}");
+    assert!(err.ends_with(&format!("error: {} has 2 errors\n", dir.path().display())), "{err}");
     let (code, out, _) = run(&["check", "--config", utf8(dir.path()), "--json"]);
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &document["errors"]), (Some(78), &2.into()));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Global, configuration, output};
+use super::{Global, output};
 use crate::config::{self, report::Row};
 use crate::error::{Error, Kind, Result};
 
@@ -45,11 +45,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let (databases, destinations) = plan.map_or((0, 0), |plan| (plan.databases.len(), plan.destinations.len()));
     if global.json {
         output::json(&Verdict { errors, warnings, databases, destinations, findings: report.rows() })?;
-    } else {
-        configuration::show(report);
+    } else if !report.is_empty() {
+        output::tell(report.render(output::coloured(&std::io::stderr())).trim_end());
     }
     if plan.is_none() {
-        return Err(configuration::wrong(&global.config, report));
+        let errors = output::count(errors, "error");
+        return Err(Error::new(Kind::Configuration, format!("{} has {errors}", global.config.display())));
     }
     if args.connect {
         return Err(Error::new(

@@ -66,6 +66,11 @@ pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Warns people on stderr.
+pub(super) fn warn(text: &str) {
+    tell(&format!("{} {text}", paint("warning:", AnsiColor::Yellow)));
+}
+
 /// Tells how a verb failed, and with which exit code.
 pub(super) fn error(error: &Error, code: u8, json: bool) {
     tell(&format!("{} {}", paint("error:", AnsiColor::Red), error.line()));

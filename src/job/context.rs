@@ -80,7 +80,7 @@ impl Context {
             None => None,
             Some(encryption) => Some(Arc::new(Recipients::from_options(&encryption.options)?)),
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+        let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(1);
         let workers = (cores / self.plan.daemon.options.max_parallel.max(1)).max(1);
         Ok(Packing { compression: database.policy.compression, workers, recipients })
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
 
@@ -41,6 +41,7 @@ CREATE VIEW revenue AS SELECT date(placed_at) AS day, sum(total) AS total FROM o
 /// # Errors
 /// It cannot be written.
 pub fn make(path: &Path) -> Result<()> {
-    let made = Connection::open(path).and_then(|db| db.execute_batch(SHOP));
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let made = Connection::open_with_flags(path, flags).and_then(|db| db.execute_batch(SHOP));
     made.map_err(|e| Error::failed(format!("cannot make the sample database {}", path.display())).because(e))
 }
