@@ -18,9 +18,11 @@ use crate::model::{Progress, Size};
 
 /// Back something up encrypted, restore it beside, and compare.
 ///
-/// Needs no configuration, no root and no key. Backs up a database or a folder (by default a sample SQLite database that
-/// it makes), encrypted to a new key, into ./qbackd-try; restores it beside; compares the two by checksums that are
-/// computed from outside; and shows the commands that do the same by hand. What it is pointed at is only read.
+/// Needs no configuration, no root and no key. Backs up a database or a folder
+/// (by default a sample SQLite database that it makes), encrypted to a new key,
+/// into ./qbackd-try; restores it beside; compares the two by checksums that are
+/// computed from outside; and shows the commands that do the same by hand. What
+/// it is pointed at is only read.
 ///
 /// Examples:
 ///   qbackd try
