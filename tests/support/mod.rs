@@ -1,3 +1,4 @@
 //! What the suites share.
 
+pub mod by_hand;
 pub mod keys;
