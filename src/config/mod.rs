@@ -1,1 +1,81 @@
 //! From files to a plan: find, read, check everything, resolve. One path for `check`, verbs and the daemon.
+
+mod decode;
+pub mod diagnostic;
+mod document;
+mod find;
+mod mask;
+pub mod options;
+pub mod plan;
+pub mod report;
+mod resolve;
+mod services;
+pub mod source;
+pub mod unbuilt;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use diagnostic::{Diagnostic, Level};
+pub use plan::{Daemon, Database, Destination, Encryption, Notify, Plan, Policy};
+pub use report::Report;
+pub use unbuilt::UNBUILT;
+
+use decode::fields;
+use diagnostic::Findings;
+use document::Document;
+use source::Source;
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub plan: Plan,
+    /// The files as they were read, and what deserves a warning.
+    pub warnings: Report,
+}
+
+/// Loads all `*.toml` of a directory. Only the configuration itself is opened; what it names is at most looked for.
+///
+/// # Errors
+/// Every error of every file, and the warnings with them.
+pub fn load(dir: &Path) -> Result<Loaded, Report> {
+    let mut found = Findings::default();
+    let sources: Arc<[Source]> = find::find(dir, &mut found).into();
+    let (plan, complete) = {
+        let document = Document::parse(&sources, &mut found);
+        let complete = document.broken.is_empty();
+        let mark = found.count();
+        let plan = resolve::resolve(&document, &mut found);
+        if !complete {
+            let line = |span: source::Span| sources.get(span.file).map(|source| source.position(span.start).0);
+            let broken: std::collections::HashSet<_> =
+                document.broken.iter().map(|span| (span.file, line(*span))).collect();
+            found.drop_consequences(mark, |span| broken.contains(&(span.file, line(span))));
+        }
+        (plan, complete)
+    };
+    let report = Report::new(Arc::clone(&sources), found);
+    if complete && report.counts().0 == 0 { Ok(Loaded { plan, warnings: report }) } else { Err(report) }
+}
+
+/// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too; `keep`, `retry`,
+/// `hooks` and `tls` are the tables within those of the same keys.
+pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {
+    use options::{DaemonOptions, Hooks, Keep, Retry, SigningOptions, Tls};
+    let [source, database] = resolve::partition_keys();
+    let named: [(&str, &[&str]); 10] = [
+        ("daemon", fields::<DaemonOptions>()),
+        ("encryption", fields::<crate::stage::EncryptionOptions>()),
+        ("signing", fields::<SigningOptions>()),
+        ("policy", resolve::policy_keys()),
+        ("database", source),
+        ("database", database),
+        ("keep", fields::<Keep>()),
+        ("retry", fields::<Retry>()),
+        ("hooks", fields::<Hooks>()),
+        ("tls", fields::<Tls>()),
+    ];
+    let destination = resolve::destination_keys().map(|key| ("destination", key));
+    named.into_iter().flat_map(|(table, keys)| keys.iter().map(move |key| (table, *key))).chain(destination).collect()
+}

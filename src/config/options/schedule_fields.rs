@@ -1,0 +1,164 @@
+//! The small parts that schedules and windows are made of: lists, ranges and steps of numbers and names, weekdays, times.
+
+/// The weekdays, Monday first.
+pub(super) const WEEKDAYS: Names = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+const MONTHS: Names = &[
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+type Names = &'static [&'static str];
+
+/// One field of a schedule: which numbers it may hold, and their names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    what: &'static str,
+    min: u32,
+    max: u32,
+    names: Names,
+}
+
+pub(super) const SECOND: Field = Field { what: "second", min: 0, max: 59, names: &[] };
+pub(super) const MINUTE: Field = Field { what: "minute", ..SECOND };
+pub(super) const HOUR: Field = Field { what: "hour", max: 23, ..SECOND };
+pub(super) const DAY: Field = Field { what: "day", min: 1, max: 31, names: &[] };
+pub(super) const MONTH: Field = Field { what: "month", min: 1, max: 12, names: &[] };
+pub(super) const YEAR: Field = Field { what: "year", min: 1970, max: 2199, names: &[] };
+/// A month of cron, which may be named.
+pub(super) const CRON_MONTH: Field = Field { names: MONTHS, ..MONTH };
+/// A weekday of cron: 0 and 7 are Sunday.
+pub(super) const CRON_WEEKDAY: Field = Field { what: "weekday", min: 0, max: 7, names: WEEKDAYS };
+/// A weekday of systemd, counted from 0 for Monday; only its name is written.
+const WEEKDAY: Field = Field { what: "weekday", min: 0, max: 6, names: WEEKDAYS };
+
+impl Field {
+    /// Reads a list of values, ranges (with `range` between the ends) and steps; tells the numbers it means, one bit each,
+    /// counted from the field's smallest.
+    pub(super) fn read(self, text: &str, range: &str) -> Result<u64, String> {
+        let mut bits = 0;
+        for item in text.split(',') {
+            let (base, step) = match item.split_once('/') {
+                Some((base, step)) => (base, Some(self.step(step)?)),
+                None => (item, None),
+            };
+            let (from, to) = match base.split_once(range) {
+                _ if base == "*" => (self.min, self.max),
+                Some((from, to)) => match (self.value(from)?, self.value(to)?) {
+                    // Sunday ends a week as well as it begins one.
+                    (from, 0) if self.max == 7 && from > 0 => (from, 7),
+                    ends => ends,
+                },
+                None => {
+                    let value = self.value(base)?;
+                    (value, if step.is_some() { self.max } else { value })
+                }
+            };
+            if from > to {
+                return Err(format!("the {} `{base}` ends before it begins", self.what));
+            }
+            for value in (from..=to).step_by(step.unwrap_or(1) as usize) {
+                bits |= 1u64.checked_shl(value - self.min).unwrap_or(0);
+            }
+        }
+        Ok(bits)
+    }
+
+    fn step(self, text: &str) -> Result<u32, String> {
+        text.parse()
+            .ok()
+            .filter(|step| (1..=self.max).contains(step))
+            .ok_or_else(|| format!("`/{text}` is no step of {}s: write `/N` with N from 1 to {}", self.what, self.max))
+    }
+
+    fn value(self, text: &str) -> Result<u32, String> {
+        if let Some(at) = position(self.names, text) {
+            // cron counts Sunday as 0 and Monday as 1; months from 1; systemd's weekdays are only ever named.
+            return Ok(if self.max == 7 { (at as u32 + 1) % 7 } else { at as u32 + self.min });
+        }
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits {
+            return Err(match self.names {
+                [] => format!("`{text}` is no {}: write {} to {}", self.what, self.min, self.max),
+                _ => format!("`{text}` is no {}: write a name like `{}`", self.what, short(self.names[0])),
+            });
+        }
+        text.parse()
+            .ok()
+            .filter(|value| (self.min..=self.max).contains(value))
+            .ok_or_else(|| format!("{} {text} is out of range: write {} to {}", self.what, self.min, self.max))
+    }
+}
+
+fn short(name: &str) -> String {
+    let mut name: String = name.chars().take(3).collect();
+    name[..1].make_ascii_uppercase();
+    name
+}
+
+/// The place of a name in a list: whole, or its first three letters, in any case.
+fn position(names: Names, text: &str) -> Option<usize> {
+    let text = text.to_ascii_lowercase();
+    names.iter().position(|name| *name == text || (text.len() == 3 && name.starts_with(text.as_str())))
+}
+
+/// Whether a word is made of names of weekdays or months, as in `Mon..Fri` and `JAN,FEB`.
+pub(super) fn is_named(word: &str) -> bool {
+    let known = |part: &str| position(WEEKDAYS, part).is_some() || position(MONTHS, part).is_some();
+    let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = word.split([',', '-', '/', '#', '.']);
+    parts.clone().any(known) && parts.all(|part| known(part) || number(part))
+}
+
+/// Reads `Mon`, `Sat,Sun`, `Mon..Fri`; Monday is the lowest bit.
+pub(super) fn weekdays(text: &str) -> Result<u64, String> {
+    let mut bits = 0;
+    for item in text.split(',') {
+        let (from, to) = item.split_once("..").or_else(|| item.split_once('-')).unwrap_or((item, item));
+        let (from, to) = (weekday(from)?, weekday(to)?);
+        let mut day = from;
+        loop {
+            bits |= 1 << day;
+            if day == to {
+                break;
+            }
+            day = (day + 1) % 7;
+        }
+    }
+    Ok(bits)
+}
+
+fn weekday(text: &str) -> Result<u32, String> {
+    position(WEEKDAYS, text)
+        .map(|at| at as u32)
+        .ok_or_else(|| format!("`{text}` is no {}: write a name like `Mon`", WEEKDAY.what))
+}
+
+/// Reads `02:00` or `02:00:30`, where each part may be a list, a range or a step.
+pub(super) fn time(text: &str) -> Result<(), String> {
+    let mut parts = text.split(':');
+    let (hour, minute, second, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let (Some(hour), Some(minute), None) = (hour, minute, rest) else {
+        return Err(format!("`{text}` is no time: write one like `02:00`"));
+    };
+    HOUR.read(hour, "..")?;
+    MINUTE.read(minute, "..")?;
+    second.map_or(Ok(0), |second| SECOND.read(second, ".."))?;
+    Ok(())
+}
+
+/// Whether any of these days is in any of these months; both as [`Field::read`] tells them.
+pub(super) fn ever_comes(months: u64, days: u64) -> bool {
+    const DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    DAYS.iter().enumerate().any(|(month, last)| months & (1 << month) != 0 && days & ((1u64 << last) - 1) != 0)
+}

@@ -1,0 +1,89 @@
+//! Windows of time within a day: `Mon..Fri 08:00-18:00`.
+
+use std::str::FromStr;
+
+use super::from_text;
+use super::schedule::zone;
+use super::schedule_fields::weekdays;
+
+/// A window of some weekdays. One that ends before it begins goes on into the next day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// As written, with single spaces.
+    pub text: String,
+    /// The weekdays it begins on, Monday the lowest bit.
+    pub weekdays: u8,
+    /// When it begins, in minutes after midnight.
+    pub from: u16,
+    /// When it ends, in minutes after midnight, up to 24:00.
+    pub to: u16,
+    /// The IANA name of its own time zone. Not given: the daemon's.
+    pub zone: Option<String>,
+}
+
+const FORM: &str = "write one like `Mon..Fri 08:00-18:00`";
+
+impl FromStr for Window {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        let whole = words.join(" ");
+        let bad = || format!("`{whole}` is no window of time: {FORM}");
+        let zone = zone(&mut words)?;
+        let (days, hours) = match words.as_slice() {
+            [hours] => (0x7f, *hours),
+            [days, hours] => (weekdays(days)?, *hours),
+            _ => return Err(bad()),
+        };
+        let (from, to) = hours.split_once('-').ok_or_else(bad)?;
+        let (from, to) = (minutes(from).ok_or_else(bad)?, minutes(to).ok_or_else(bad)?);
+        if from == to || from == 24 * 60 {
+            return Err(format!("`{whole}` is an empty window: {FORM}"));
+        }
+        Ok(Self { text: whole, weekdays: (days & 0x7f) as u8, from, to, zone })
+    }
+}
+
+from_text!(Window);
+
+/// Minutes after midnight of `HH:MM`, up to 24:00.
+fn minutes(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
+    let (hour, minute) = (number(hour)?, number(minute)?);
+    (minute < 60 && (hour < 24 || (hour == 24 && minute == 0))).then_some(hour * 60 + minute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_read_with_days_and_zone() {
+        let window: Window = "Mon..Fri  08:00-18:30 Europe/Berlin".parse().unwrap();
+        assert_eq!((window.weekdays, window.from, window.to), (0b1_1111, 480, 1110));
+        assert_eq!(
+            (window.text.as_str(), window.zone.as_deref()),
+            ("Mon..Fri 08:00-18:30 Europe/Berlin", Some("Europe/Berlin"))
+        );
+        assert_eq!("22:00-06:00".parse::<Window>().map(|w| (w.weekdays, w.from, w.to)), Ok((0x7f, 1320, 360)));
+        assert_eq!("Sat 00:00-24:00".parse::<Window>().map(|w| w.to), Ok(1440));
+    }
+
+    #[test]
+    fn what_is_no_window_is_refused() {
+        for bad in [
+            "",
+            "08:00",
+            "8-18",
+            "08:00-08:00",
+            "Foo 08:00-18:00",
+            "08:00-25:00",
+            "08:00-18:00 Mars/Base",
+            "24:00-01:00",
+        ] {
+            assert!(bad.parse::<Window>().is_err(), "{bad:?} passed");
+        }
+    }
+}

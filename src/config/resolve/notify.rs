@@ -1,0 +1,131 @@
+//! `[notify.NAME]`
+
+use serde::de::DeserializeOwned;
+use toml::de::DeValue;
+
+use super::Resolver;
+use crate::config::decode::decode;
+use crate::config::diagnostic::{Diagnostic, Findings, did_you_mean};
+use crate::config::document::Section;
+use crate::config::options::NotifyType;
+use crate::config::options::notify::{TextOrSecret, With};
+use crate::config::plan::Notify;
+use crate::model::Name;
+
+struct Decode<'a, 's> {
+    section: &'a Section<'s>,
+    found: &'a mut Findings,
+}
+
+impl With for Decode<'_, '_> {
+    fn with<T: DeserializeOwned + Default>(&mut self) -> T {
+        let mut table = self.section.table.clone();
+        table.remove("type");
+        decode(table, self.section.head, &self.section.title, self.found)
+    }
+}
+
+impl Resolver<'_, '_> {
+    pub(super) fn notify(&mut self, name: &Name, section: &Section<'_>) -> Option<Notify> {
+        self.note("notify", "*", section.head);
+        let types = || format!("the types are {}", NotifyType::WORDS.join(", "));
+        let word = match section.table.get("type").map(toml::Spanned::get_ref) {
+            Some(DeValue::String(word)) => word.to_string(),
+            Some(_) => {
+                self.error("`type` has the wrong type", section.value("type"), "expected a text in quotes", types());
+                return None;
+            }
+            None => {
+                self.error(format!("{} has no `type`", section.title), section.head, "no `type` here", types());
+                return None;
+            }
+        };
+        let Some(how) = NotifyType::of(&word, &mut Decode { section, found: self.found }) else {
+            self.found.push(
+                Diagnostic::error(format!("unknown type `{word}`"))
+                    .at(section.value("type"), "nobody can be told that way")
+                    .help(did_you_mean(&word, NotifyType::WORDS.iter().copied()).unwrap_or_else(types)),
+            );
+            return None;
+        };
+        self.complete(&how, section);
+        Some(Notify { name: name.clone(), how })
+    }
+
+    fn complete(&mut self, how: &NotifyType, section: &Section<'_>) {
+        match how {
+            NotifyType::Email(email) => {
+                self.needs(section, &["to"]);
+                for (i, address) in email.to.0.iter().chain(&email.from).enumerate() {
+                    let at = if i < email.to.0.len() { section.element("to", i) } else { section.value("from") };
+                    if !address.trim_matches('@').contains('@') || address.contains(char::is_control) {
+                        self.error("this is no mail address", at, "expected one like `ops@example.org`", "");
+                    }
+                }
+                if let Some(password) = &email.password {
+                    self.secret("password", password, section.value("password"));
+                }
+            }
+            NotifyType::Webhook(hook) => {
+                self.needs(section, &["url"]);
+                self.address(hook.url.as_ref(), section);
+                for (header, value) in &hook.headers {
+                    self.text_or_secret(&format!("headers.{header}"), value, section.at("headers", &[header]));
+                }
+            }
+            NotifyType::Command(command) => {
+                self.needs(section, &["command"]);
+                self.command("command", &command.command, section);
+            }
+            NotifyType::Healthchecks(to) | NotifyType::Slack(to) | NotifyType::Discord(to) => {
+                self.needs(section, &["url"]);
+                self.address(to.url.as_ref(), section);
+            }
+            NotifyType::Telegram(bot) => {
+                self.needs(section, &["token", "chat"]);
+                if let Some(token) = &bot.token {
+                    self.secret("token", token, section.value("token"));
+                }
+            }
+            NotifyType::Ntfy(ntfy) => {
+                self.needs(section, &["topic"]);
+                if let Some(token) = &ntfy.token {
+                    self.secret("token", token, section.value("token"));
+                }
+                self.web(ntfy.server.as_deref(), "server", section);
+            }
+            NotifyType::Gotify(gotify) => {
+                self.needs(section, &["server", "token"]);
+                if let Some(token) = &gotify.token {
+                    self.secret("token", token, section.value("token"));
+                }
+                self.web(gotify.server.as_deref(), "server", section);
+            }
+        }
+    }
+
+    fn needs(&mut self, section: &Section<'_>, keys: &[&str]) {
+        for key in keys.iter().filter(|key| !section.has(key)) {
+            self.found.push(
+                Diagnostic::error(format!("{} has no `{key}`", section.title))
+                    .at(section.head, format!("no `{key}` here"))
+                    .about_absence(),
+            );
+        }
+    }
+
+    fn address(&mut self, url: Option<&TextOrSecret>, section: &Section<'_>) {
+        match url {
+            Some(TextOrSecret::Text(text)) => self.web(Some(text), "url", section),
+            Some(TextOrSecret::Secret(secret)) => self.secret("url", secret, section.value("url")),
+            None => {}
+        }
+    }
+
+    /// An address of the web.
+    fn web(&mut self, url: Option<&str>, key: &str, section: &Section<'_>) {
+        if url.is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+            self.error(format!("`{key}` is no web address"), section.value(key), "expected `https://…`", "");
+        }
+    }
+}
