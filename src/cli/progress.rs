@@ -123,7 +123,7 @@ mod tests {
 
     fn shown(bar: &Bar, screen: &Screen, expected: u64, plain: u64) -> String {
         screen.0.lock().unwrap().clear();
-        bar.show(&Snapshot { phase: "dump".into(), expected, plain, stored: 0, quiet: Duration::ZERO });
+        bar.show(&Snapshot { phase: "dump".into(), expected, plain, stored: 0, quiet: false });
         bar.0.tick();
         screen.0.lock().unwrap().clone()
     }
