@@ -61,6 +61,11 @@ pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Warns people on stderr.
+pub(super) fn warn(text: &str) {
+    tell(&format!("{} {text}", paint("warning:", AnsiColor::Yellow)));
+}
+
 /// Tells how a verb failed.
 pub(super) fn error(error: &Error, json: bool) {
     tell(&format!("{} {}", paint("error:", AnsiColor::Red), error.line()));

@@ -135,6 +135,16 @@ impl Planned {
         self.request.overwrite = true;
     }
 
+    /// Does all that the restore would read: opens every artifact, lets the engine's own tool parse it, and writes nothing.
+    ///
+    /// # Errors
+    /// One is not what its manifest says, or not what the engine can restore.
+    pub async fn rehearse(&self) -> Result<()> {
+        self.progress.phase("reading all of it");
+        let parsed = self.engine.parse(self.reader.source(), &self.work).await;
+        settled(parsed, self.reader.verdict().await).map(drop)
+    }
+
     /// Reads every stored byte that the restore needs and compares sizes and checksums.
     ///
     /// # Errors
