@@ -26,7 +26,7 @@ use crate::model::{Clock, Outcome, Size, SystemClock};
 ///   qbackd history shop -n 5
 ///   qbackd history 20261120T020000Z-db1-k3f9x2ab
 ///   qbackd history -f
-///   qbackd history shop --json | jq -r '.runs[0].outcome'
+///   qbackd history shop --json | jq -r '.runs | first | .outcome'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
