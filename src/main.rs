@@ -1,3 +1,7 @@
-//! The program. Everything it does is a verb of `cli`.
+//! The program: nothing but the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qbackd::cli::main()
+}

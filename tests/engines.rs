@@ -32,7 +32,7 @@ async fn round_trip<F: Fixture>() {
 
     fixture.wipe();
     assert_ne!(fixture.fingerprint(), before, "the fixture cannot tell whether data is there");
-    let plan = engine.plan_restore(&[backup.manifest().clone()], &RestoreRequest::default(), &run).await.unwrap();
+    let plan = engine.plan_restore(&backup, &RestoreRequest::default(), &run).await.unwrap();
     assert!(!plan.steps.is_empty());
     assert_eq!(plan.replaces.is_empty(), fixture.sees_its_target());
     let restored = engine.restore(&backup, &RestoreRequest::default(), &run).await.unwrap();
@@ -49,7 +49,7 @@ async fn guards_what_exists<F: Fixture>() {
     let before = fixture.fingerprint();
     let run = run_in(dir.path(), "shop");
     let backup = back_up(engine.as_ref(), fixture.engine(), &run).await.unwrap();
-    let plan = engine.plan_restore(&[backup.manifest().clone()], &RestoreRequest::default(), &run).await.unwrap();
+    let plan = engine.plan_restore(&backup, &RestoreRequest::default(), &run).await.unwrap();
     assert!(!plan.replaces.is_empty(), "the plan does not say that something is replaced");
     if fixture.sees_its_target() {
         let error = engine.restore(&backup, &RestoreRequest::default(), &run).await.unwrap_err();

@@ -31,3 +31,4 @@ mod engines;
 mod history;
 mod keys;
 mod kill;
+mod manual;

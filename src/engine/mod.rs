@@ -39,12 +39,18 @@ pub trait Engine: Send + Sync {
     async fn inspect(&self, run: &Run) -> Result<Inspection>;
 
     /// Dumps what `inspect` found into artifacts of `sink`, side by side where it can. Every artifact's outlet is ended only
-    /// after the tool that filled it said that it ended well.
+    /// after the tool that filled it said that it ended well. Whether an incremental can be made is the engine's answer, given
+    /// before the first byte.
     ///
     /// # Errors
     /// Anything less than a complete dump.
-    async fn dump(&self, found: &Inspection, request: &DumpRequest, sink: &dyn ArtifactSink, run: &Run)
-    -> Result<Dump>;
+    async fn dump(
+        &self,
+        found: &Inspection,
+        request: &DumpRequest,
+        sink: &dyn ArtifactSink,
+        run: &Run,
+    ) -> Result<Dumped>;
 
     /// What a restore would do, without doing it. An engine that must look into the backup (a table of contents) opens an
     /// artifact and stops early.

@@ -9,14 +9,15 @@ use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 
 use super::StateDir;
+use super::lock::flock_within;
 use super::sql::suspicion;
 use crate::error::{Error, Explain, Kind, Result, from_io};
 use crate::model::stamp::compact;
 
 /// Up to this many bytes the whole file is checked at every opening; beyond that only when damage was met before.
 const SMALL: u64 = 4 << 20;
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long those who are just leaving are waited for.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// What was found damaged, and where it is now. A new history was begun in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,13 +61,8 @@ impl InUse {
     }
 
     /// Whether nobody else has it open; waits a second for those who are just leaving.
-    pub(super) fn alone(&self) -> bool {
-        (0..ATTEMPTS).any(|attempt| {
-            if attempt > 0 {
-                std::thread::sleep(PAUSE);
-            }
-            flock(&self.0, FlockOperation::NonBlockingLockExclusive).is_ok()
-        })
+    pub(super) fn alone(&self) -> Result<bool> {
+        flock_within(&self.0, FlockOperation::NonBlockingLockExclusive, LEAVING).explain(|| "cannot lock the history")
     }
 
     /// Lets others in again, after [`InUse::alone`] said either.

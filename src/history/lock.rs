@@ -7,18 +7,18 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::StateDir;
-use crate::error::{Error, Explain, Kind, Result, from_io};
+use crate::error::{Error, Explain, Kind, Result};
 use crate::model::{Name, RunId};
 
 const FOLDER: &str = "lock";
 /// Somebody who only asks whether a run lives holds its lock for an instant; that must not pass for a run.
-const ATTEMPTS: u32 = 10;
+const PROBE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(10);
 /// What a lock file may hold, in bytes: a pid and the id of a run.
 const MAX_CONTENT: u64 = 512;
@@ -52,23 +52,20 @@ pub fn busy(state: &StateDir, name: &Name) -> Error {
 /// Takes the lock called `name`, whether a database's or a run's.
 pub(super) fn take(state: &StateDir, name: &str) -> Result<Option<Lock>> {
     let file = state.file_in(FOLDER, name)?;
-    for attempt in 1..=ATTEMPTS {
-        if try_flock(&file, FlockOperation::NonBlockingLockExclusive, name)? {
-            let lock = Lock { file, name: name.to_owned() };
-            lock.write(&format!("pid {}", std::process::id()))?;
-            return Ok(Some(lock));
-        }
-        if attempt < ATTEMPTS {
-            std::thread::sleep(PAUSE);
-        }
+    let wrong = || format!("cannot lock {name}");
+    if !flock_within(&file, FlockOperation::NonBlockingLockExclusive, PROBE).explain(wrong)? {
+        return Ok(None);
     }
-    Ok(None)
+    let lock = Lock { file, name: name.to_owned() };
+    lock.write(&format!("pid {}", std::process::id()))?;
+    Ok(Some(lock))
 }
 
 /// Whether somebody holds the lock called `name` now. A name that is no plain file name is held by nobody.
 pub(super) fn held(state: &StateDir, name: &str) -> Result<bool> {
     match plain(name).then(|| state.existing_in(FOLDER, name)).transpose()?.flatten() {
-        Some(file) => Ok(!try_flock(&file, FlockOperation::NonBlockingLockShared, name)?),
+        Some(file) => Ok(!flock_within(&file, FlockOperation::NonBlockingLockShared, Duration::ZERO)
+            .explain(|| format!("cannot look at the lock {name}"))?),
         None => Ok(false),
     }
 }
@@ -119,11 +116,22 @@ fn plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0'])
 }
 
-fn try_flock(file: &File, how: FlockOperation, name: &str) -> Result<bool> {
-    match flock(file, how) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => Err(from_io(format!("cannot lock {name}"), e.into())),
+/// Whether the lock could be had within `limit`.
+pub(super) fn flock_within(file: &File, how: FlockOperation, limit: Duration) -> std::io::Result<bool> {
+    let begin = Instant::now();
+    loop {
+        match flock(file, how) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) if begin.elapsed() < limit => {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "flock(2) knows no limit and tells nobody that it is free"
+                )]
+                std::thread::sleep(PAUSE);
+            }
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(e) => return Err(e.into()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod damage;
 pub mod lock;
+mod open;
 mod read;
 mod record;
 mod schema;

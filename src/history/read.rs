@@ -51,7 +51,8 @@ impl Reader {
             _ => {}
         }
         let reader = Self::connect(&path)?;
-        let version = match schema::look(&reader.db(), &path).map_err(|e| reader.explain("open the history", e))? {
+        let found = schema::look(&reader.db(), &path).map_err(|e| reader.explain("open the history", e))?;
+        let version = match found {
             Found::Usable(version) => version,
             Found::Foreign(error) => return Err(error),
         };

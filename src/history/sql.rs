@@ -50,12 +50,12 @@ pub(super) fn suspicion(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::Connection;
+    use rusqlite::{Connection, OpenFlags};
 
     fn failing(prepare: &str, work: &str) -> (tempfile::TempDir, Error) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("history.db");
-        let db = Connection::open(&path).unwrap();
+        let db = Connection::open_with_flags(&path, OpenFlags::default()).unwrap();
         db.execute_batch(prepare).unwrap();
         let error = explain(&path, "cannot write the history", db.execute_batch(work).unwrap_err());
         (dir, error)

@@ -76,6 +76,17 @@ impl StateDir {
         &self.path
     }
 
+    /// Makes an empty `name` with mode 0640 if it is absent. One that is there is not opened: closing it again would let
+    /// go of the locks SQLite holds on it in this process (fcntl(2)).
+    pub(super) fn make(&self, name: &str) -> Result<()> {
+        match make_at(&self.fd, name, self.heir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                Err(denied(format!("cannot create {}", self.path.join(name).display()), e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Opens `name` for reading and writing, made with mode 0640 if it is absent.
     pub(super) fn file(&self, name: &str) -> Result<File> {
         file_at(&self.fd, name, self.heir)
@@ -149,23 +160,25 @@ fn dir_at(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     Ok(openat(parent, name, flags, Mode::empty())?)
 }
 
+fn make_at(dir: &OwnedFd, name: &str, heir: Option<(u32, u32)>) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+    let file = File::from(openat(dir, name, flags, Mode::from_raw_mode(FILE_MODE))?);
+    // The umask may have taken bits that the group needs.
+    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    give(&file, heir)?;
+    Ok(file)
+}
+
 fn file_at(dir: &OwnedFd, name: &str, heir: Option<(u32, u32)>) -> io::Result<File> {
-    let open = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let make = open | OFlags::CREATE | OFlags::EXCL;
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     loop {
-        match openat(dir, name, make, Mode::from_raw_mode(FILE_MODE)) {
-            Ok(fd) => {
-                let file = File::from(fd);
-                file.set_permissions(Permissions::from_mode(FILE_MODE))?;
-                give(&file, heir)?;
-                return Ok(file);
-            }
-            Err(rustix::io::Errno::EXIST) => match openat(dir, name, open, Mode::empty()) {
+        match make_at(dir, name, heir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match openat(dir, name, flags, Mode::empty()) {
                 // It went away between the two calls.
                 Err(rustix::io::Errno::NOENT) => {}
                 other => return Ok(File::from(other?)),
             },
-            Err(e) => return Err(e.into()),
+            made => return made,
         }
     }
 }
@@ -208,9 +221,9 @@ mod tests {
         std::fs::create_dir(&outside).unwrap();
         let state = StateDir::prepare(&dir.path().join("state")).unwrap();
         std::os::unix::fs::symlink(&outside, state.path().join("lock")).unwrap();
-        std::os::unix::fs::symlink(outside.join("db"), state.path().join("history.db")).unwrap();
+        std::os::unix::fs::symlink(outside.join("db"), state.path().join("history.db.lock")).unwrap();
         assert!(state.file_in("lock", "shop").is_err());
-        assert!(state.file("history.db").is_err());
+        assert!(state.file("history.db.lock").is_err());
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
     }
 }

@@ -1,19 +1,20 @@
 //! Writing to the history: one thread owns the connection and does one short transaction after the other.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::damage::{self, Damage, InUse};
-use super::read::{BUSY_TIMEOUT, FILE, number_of};
-use super::schema::{self, Found};
-use super::sql::{explain, is_damage};
+use super::damage::{Damage, InUse};
+use super::open::open_or_replace;
+use super::read::{FILE, number_of};
+use super::schema;
+use super::sql::explain;
 use super::{Ending, Level, Lock, NewRun, Reader, Run, StateDir, lock};
 use crate::error::{Error, Result, from_io};
-use crate::model::{Clock, Outcome, RunId};
+use crate::model::{BackupId, Clock, Outcome, RunId};
 
 const DEAD: &str = "the process that ran it ended without a word: a crash, a kill or a loss of power";
 
@@ -39,11 +40,6 @@ struct Writer {
     db: Connection,
     /// Lines that could not be written, by run: how many, and why the first one.
     lost: HashMap<RunId, (u64, String)>,
-}
-
-enum Opened {
-    Sound(Connection),
-    Damaged(String),
 }
 
 impl History {
@@ -112,7 +108,7 @@ impl History {
                     new.kind.as_str(),
                     new.database.as_str(),
                     json(&new.destinations),
-                    new.backup.as_ref().map(|b| b.as_str()),
+                    new.backup.as_ref().map(BackupId::as_str),
                     now.as_millisecond(),
                     new.initiated_by,
                     lock_name
@@ -209,7 +205,7 @@ impl History {
                     id.as_str(),
                     now,
                     ending.outcome.as_str(),
-                    ending.backup.as_ref().map(|b| b.as_str()),
+                    ending.backup.as_ref().map(BackupId::as_str),
                     ending.error,
                     ending.hint,
                     count(ending.plain_bytes),
@@ -275,50 +271,6 @@ impl Drop for History {
             // A panic in there was printed; there is nobody to tell here.
             let _ = writer.join();
         }
-    }
-}
-
-fn open_or_replace(
-    state: &StateDir,
-    path: &Path,
-    in_use: &InUse,
-    clock: &dyn Clock,
-) -> Result<(Connection, Option<Damage>)> {
-    if let Opened::Sound(db) = connect(state, path)? {
-        return Ok((db, None));
-    }
-    let alone = in_use.alone();
-    // Looked at again: somebody else may have moved it aside while we waited.
-    let moved = match connect(state, path)? {
-        Opened::Sound(_) => None,
-        Opened::Damaged(why) if !alone => return Err(damage::in_use(path, &why)),
-        Opened::Damaged(why) => Some(damage::move_aside(state, path, clock.now(), why)?),
-    };
-    in_use.share()?;
-    match connect(state, path)? {
-        Opened::Sound(db) => Ok((db, moved)),
-        Opened::Damaged(why) => Err(damage::in_use(path, &why)),
-    }
-}
-
-fn connect(state: &StateDir, path: &Path) -> Result<Opened> {
-    // SQLite gives -wal and -shm the mode and, when root makes them, the owner of this file.
-    drop(state.file(FILE)?);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let look = || {
-        let db = Connection::open_with_flags(path, flags)?;
-        db.busy_timeout(BUSY_TIMEOUT)?;
-        db.pragma_update(None, "foreign_keys", true)?;
-        let found = schema::look(&db, path)?;
-        let wrong = if matches!(found, Found::Usable(_)) { damage::check(&db, path)? } else { None };
-        Ok((db, found, wrong))
-    };
-    match look() {
-        Ok((_, Found::Foreign(error), _)) => Err(error),
-        Ok((_, _, Some(why))) => Ok(Opened::Damaged(why)),
-        Ok((db, _, None)) => Ok(Opened::Sound(db)),
-        Err(e) if is_damage(&e) => Ok(Opened::Damaged(e.to_string())),
-        Err(e) => Err(explain(path, format!("cannot open the history {}", path.display()), e)),
     }
 }
 

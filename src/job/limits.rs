@@ -49,9 +49,12 @@ pub async fn within<T>(
         }
     };
     stop.cancel();
-    // What it says now is only the echo of the stop.
-    let _ = timeout(GRACE, work).await;
-    Err(error)
+    match timeout(GRACE, work).await {
+        // It was past the point where it could be stopped: the backup is published.
+        Ok(Ok(done)) => Ok(done),
+        // What it says now is only the echo of the stop.
+        _ => Err(error),
+    }
 }
 
 async fn run_out(limit: Timespan) {

@@ -1,4 +1,19 @@
-//! Work as straight lines: backup, restore, verify, delete.
+//! Work as straight lines: backup, restore, verify, download, delete.
+//!
+//! A job gets a [`Context`] and does one thing from its record in the history to its record in the history. It prints
+//! nothing and asks nothing; who called it does.
 
+pub mod backup;
+pub mod context;
+pub mod delete;
+pub mod download;
 pub mod limits;
+pub mod place;
+pub mod recorded;
+pub mod restore;
+pub mod verify;
 pub mod wanted;
+
+pub use context::Context;
+pub use place::Place;
+pub use wanted::Wanted;

@@ -121,7 +121,21 @@ pub struct Packing {
 pub struct Stored {
     /// The stream.
     pub inlet: Inlet,
-    verdict: tokio::task::JoinHandle<Result<()>>,
+    /// What becomes of it.
+    pub verdict: Verdict,
+}
+
+/// Whether a stream was what the manifest says; known when it was read to its end.
+pub struct Verdict(tokio::task::JoinHandle<Result<()>>);
+
+impl Verdict {
+    /// Waits until the stream is done with; its inlet must be read or dropped.
+    ///
+    /// # Errors
+    /// It was not what the manifest says, or could not be read.
+    pub async fn given(self) -> Result<()> {
+        joined(self.0.await)
+    }
 }
 
 impl Stored {
@@ -129,24 +143,26 @@ impl Stored {
     ///
     /// # Errors
     /// They are not, or could not be read.
-    pub async fn prove(mut self) -> Result<()> {
-        loop {
-            match self.inlet.next_async().await {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(consequence) => return Err(self.verdict().await.err().unwrap_or(consequence)),
-            }
-        }
-        self.verdict().await
+    pub async fn prove(self) -> Result<()> {
+        let Self { mut inlet, verdict } = self;
+        let read = async {
+            while inlet.next_async().await?.is_some() {}
+            Ok(())
+        };
+        settled(read.await, verdict.given().await)
     }
+}
 
-    /// Whether the stream was what the manifest says; to be asked when its reader is done.
-    ///
-    /// # Errors
-    /// It was not.
-    pub async fn verdict(self) -> Result<()> {
-        drop(self.inlet);
-        joined(self.verdict.await)
+/// What came of using a stream: the stream's own failure explains its user's, unless the user failed by itself.
+///
+/// # Errors
+/// Either's.
+pub fn settled<T>(used: Result<T>, verdict: Result<()>) -> Result<T> {
+    match (used, verdict) {
+        (Err(e), Err(cause)) if e.is_consequence() => Err(cause),
+        (Err(e), _) => Err(e),
+        (Ok(_), Err(cause)) => Err(cause),
+        (Ok(done), Ok(())) => Ok(done),
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use tokio::task::JoinHandle;
 
-use super::{Reader, Stored, joined, root_cause};
+use super::{Reader, Stored, Verdict, joined, root_cause};
 use crate::error::{Error, Kind, Result};
 use crate::model::artifact::{Compression, Encryption};
 use crate::model::{Artifact, ArtifactSource, BackupId, BackupRef, FileName, Inlet, Manifest, Outlet, Progress, pipe};
@@ -48,8 +48,8 @@ impl ArtifactSource for Reading {
                 .because(format!("its recipients are {}", manifest.recipients.join(", ")))
                 .hint("give --identity FILE, or `identity_files` in the [encryption] table of the configuration"));
         }
-        let stored = fetch(&self.store, &at, artifact, &self.progress).await?;
-        let (mut inlet, mut stages) = (stored.inlet, Vec::new());
+        let Stored { mut inlet, verdict } = fetch(&self.store, &at, artifact, &self.progress).await?;
+        let mut stages = Vec::new();
         if artifact.encryption == Encryption::Age {
             let (next, stage) = spawn(Decrypt { with: self.keys.clone() }, inlet)?;
             inlet = next;
@@ -66,7 +66,7 @@ impl ArtifactSource for Reading {
         });
         let (inlet, plain) = spawn(proving, inlet)?;
         let stream = tokio::spawn(async move {
-            let mut failures = vec![joined(stored.verdict.await).err()];
+            let mut failures = vec![verdict.given().await.err()];
             for stage in stages {
                 failures.push(stage.left().await.err());
             }
@@ -125,7 +125,7 @@ pub(super) async fn fetch(store: &Store, at: &BackupRef, artifact: &Artifact, pr
         let proven = proof.left().await.err();
         root_cause([fed, proven]).map_or(Ok(()), Err)
     });
-    Ok(Stored { inlet, verdict })
+    Ok(Stored { inlet, verdict: Verdict(verdict) })
 }
 
 async fn feed(mut blocks: futures::stream::BoxStream<'static, Result<bytes::Bytes>>, mut to: Outlet) -> Result<()> {

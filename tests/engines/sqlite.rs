@@ -405,7 +405,7 @@ async fn a_database_in_use_is_not_replaced_and_the_user_is_named() {
         let backup = world.back_up().await.unwrap();
         let engine = world.engine();
         app.run("INSERT INTO t VALUES (2);");
-        let plan = engine.plan_restore(&[backup.manifest().clone()], &overwrite(), &world.run).await.unwrap();
+        let plan = engine.plan_restore(&backup, &overwrite(), &world.run).await.unwrap();
         let pid = app.child.id().to_string();
         assert!(plan.sessions.len() == 1 && plan.sessions[0].contains(&pid), "{:?}", plan.sessions);
         let error = engine.restore(&backup, &overwrite(), &world.run).await.unwrap_err();

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use qbackd::engine::{Dump, DumpRequest, Engine, Run};
+use qbackd::engine::{Dump, DumpRequest, Dumped, Engine, Run};
 use qbackd::error::{Error, Result};
 use qbackd::model::artifact::{Compression, Encryption};
 use qbackd::model::pipe::BLOCK;
@@ -177,7 +177,10 @@ pub fn run_in(dir: &Path, name: &str) -> Run {
 pub async fn dump(engine: &dyn Engine, run: &Run, sink: &MemorySink) -> Result<Dump> {
     let found = engine.inspect(run).await?;
     let request = DumpRequest { kind: BackupType::Full, parent: None };
-    engine.dump(&found, &request, sink, run).await
+    match engine.dump(&found, &request, sink, run).await? {
+        Dumped::Done(dump) => Ok(dump),
+        other => panic!("a full dump ended as {other:?}"),
+    }
 }
 
 /// Inspects and dumps into memory.

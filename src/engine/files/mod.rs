@@ -5,6 +5,8 @@ use super::kind::EngineKind;
 use crate::model::Method;
 
 /// The registry's line.
+pub mod sums;
+
 pub const KIND: EngineKind = EngineKind {
     name: "files",
     schemes: &[],

@@ -15,7 +15,7 @@ const COMPLAINTS: usize = 10;
 const SETTING: (&str, &str) = ("setting", "journal_mode=wal");
 
 /// What is proven about a database file.
-pub struct Proof {
+pub(super) struct Proof {
     /// Its tables with exact counts; one whose module only the application has is not counted.
     pub objects: Vec<Object>,
     /// Whether its schema is empty.
@@ -30,7 +30,7 @@ pub struct Proof {
 ///
 /// # Errors
 /// It is damaged, or no database.
-pub fn prove(path: &Path, stop: &Stop) -> Result<Proof> {
+pub(super) fn prove(path: &Path, stop: &Stop) -> Result<Proof> {
     stop.check()?;
     let what = || format!("cannot check {}", path.display());
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
@@ -129,7 +129,7 @@ fn everything(db: &Connection) -> rusqlite::Result<Vec<String>> {
 ///
 /// # Errors
 /// The schema cannot be read.
-pub fn tables(db: &Connection) -> rusqlite::Result<Vec<Object>> {
+pub(super) fn tables(db: &Connection) -> rusqlite::Result<Vec<Object>> {
     let mut list = db.prepare(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') \
          AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
@@ -155,7 +155,7 @@ fn count(db: &Connection, table: &str) -> rusqlite::Result<Option<u64>> {
 ///
 /// # Errors
 /// A table is missing, is new, or has other rows.
-pub fn compare(manifest: &[Object], restored: &[Object]) -> Result<()> {
+pub(super) fn compare(manifest: &[Object], restored: &[Object]) -> Result<()> {
     let tables = |of: &[Object]| -> std::collections::BTreeMap<String, Option<u64>> {
         of.iter().filter(|o| o.kind == "table").map(|o| (o.name.clone(), o.count)).collect()
     };
@@ -180,12 +180,12 @@ pub fn compare(manifest: &[Object], restored: &[Object]) -> Result<()> {
 }
 
 /// What a manifest lists of a database in write-ahead logging mode.
-pub fn wal_marker() -> Object {
+pub(super) fn wal_marker() -> Object {
     Object { kind: SETTING.0.into(), name: SETTING.1.into(), count: None, bytes: None }
 }
 
 /// Whether the manifest says that the database used write-ahead logging.
-pub fn was_wal(manifest: &[Object]) -> bool {
+pub(super) fn was_wal(manifest: &[Object]) -> bool {
     manifest.iter().any(|o| (o.kind.as_str(), o.name.as_str()) == SETTING)
 }
 
@@ -193,7 +193,7 @@ pub fn was_wal(manifest: &[Object]) -> bool {
 ///
 /// # Errors
 /// SQLite cannot.
-pub fn turn_on_wal(path: &Path) -> Result<()> {
+pub(super) fn turn_on_wal(path: &Path) -> Result<()> {
     let what = || format!("cannot turn on write-ahead logging in {}", path.display());
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| explain(what(), e))?;
     let mode: String = db.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(|e| explain(what(), e))?;

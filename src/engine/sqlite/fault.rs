@@ -5,7 +5,7 @@ use rusqlite::ErrorCode;
 use crate::error::{Error, Kind};
 
 /// An error of SQLite during `what`, with the kind and the remedy its code calls for.
-pub fn explain(what: impl Into<String>, error: rusqlite::Error) -> Error {
+pub(super) fn explain(what: impl Into<String>, error: rusqlite::Error) -> Error {
     let (kind, hint) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
             Kind::TryAgain,

@@ -5,7 +5,9 @@
 
 mod check;
 mod fault;
+pub mod sample;
 mod source;
+pub mod sums;
 mod swap;
 
 use std::fs::File;

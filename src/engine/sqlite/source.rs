@@ -34,7 +34,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const PIECE: u64 = 64 * 1024 * 1024;
 
 /// What a look at a database told.
-pub struct Seen {
+pub(super) struct Seen {
     /// Its tables, not counted: that would read all of it.
     pub objects: Vec<Object>,
     /// Its size, in bytes.
@@ -42,26 +42,26 @@ pub struct Seen {
 }
 
 /// A file in scratch that is removed, with whatever SQLite puts beside it, when this is dropped.
-pub struct Scratch {
+pub(super) struct Scratch {
     path: PathBuf,
     was_wal: bool,
 }
 
 impl Scratch {
     /// Takes care of `path`, and removes what a run that died left there.
-    pub fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         let scratch = Self { path, was_wal: false };
         scratch.clear();
         scratch
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether the database it was copied from uses write-ahead logging.
-    pub fn was_wal(&self) -> bool {
+    pub(super) fn was_wal(&self) -> bool {
         self.was_wal
     }
 
@@ -79,7 +79,7 @@ impl Drop for Scratch {
 }
 
 /// `path` with `suffix` at its end.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -97,7 +97,7 @@ enum Way {
 ///
 /// # Errors
 /// It is missing, empty, no database, without any object, or locked for too long.
-pub fn look(path: &Path, stop: &Stop) -> Result<Seen> {
+pub(super) fn look(path: &Path, stop: &Stop) -> Result<Seen> {
     let path = &real(path)?;
     match way(path, stop)? {
         Way::Live(db) => {
@@ -115,7 +115,7 @@ pub fn look(path: &Path, stop: &Stop) -> Result<Seen> {
 ///
 /// # Errors
 /// As [`look`]; there is no space; it keeps changing hands; it is damaged.
-pub fn copy(path: &Path, to: PathBuf, stop: &Stop) -> Result<Scratch> {
+pub(super) fn copy(path: &Path, to: PathBuf, stop: &Stop) -> Result<Scratch> {
     let path = &real(path)?;
     let mut copy = Scratch::new(to);
     for _ in 0..TRIES {

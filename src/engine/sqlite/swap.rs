@@ -26,7 +26,7 @@ const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 ///
 /// # Errors
 /// It cannot be made.
-pub fn create_private(path: &Path) -> Result<File> {
+pub(super) fn create_private(path: &Path) -> Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -40,7 +40,7 @@ pub fn create_private(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// The path is no place for a file.
-pub fn resolve(path: &Path) -> Result<PathBuf> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     let what = || format!("cannot restore to {}", path.display());
     match path.symlink_metadata() {
         Ok(meta) if meta.is_symlink() => path.canonicalize().explain(what),
@@ -54,7 +54,7 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
 }
 
 /// What is at the target now.
-pub struct Survey {
+pub(super) struct Survey {
     /// Whether there is a file.
     pub exists: bool,
     /// The folder that gets the new one.
@@ -67,7 +67,7 @@ pub struct Survey {
 ///
 /// # Errors
 /// Its folder does not exist.
-pub fn survey(target: &Path) -> Result<Survey> {
+pub(super) fn survey(target: &Path) -> Result<Survey> {
     let folder = folder(target)?;
     Ok(Survey { exists: target.exists(), folder, sessions: users(target) })
 }
@@ -86,7 +86,7 @@ fn folder(target: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// There is one.
-pub fn may_replace(target: &Path, overwrite: bool) -> Result<()> {
+pub(super) fn may_replace(target: &Path, overwrite: bool) -> Result<()> {
     if overwrite || target.symlink_metadata().is_err() {
         return Ok(());
     }
@@ -112,7 +112,7 @@ fn users(path: &Path) -> Vec<String> {
 }
 
 /// A new database on its way to `target`. Dropped before the end, it leaves nothing.
-pub struct Swap {
+pub(super) struct Swap {
     target: PathBuf,
     folder: PathBuf,
     path: PathBuf,
@@ -125,7 +125,7 @@ impl Swap {
     ///
     /// # Errors
     /// There is no folder, no space, no permission.
-    pub fn prepare(target: &Path, bytes: u64) -> Result<Self> {
+    pub(super) fn prepare(target: &Path, bytes: u64) -> Result<Self> {
         let folder = folder(target)?;
         space::check(&folder, bytes)?;
         let path = temporary(target, &folder);
@@ -134,12 +134,12 @@ impl Swap {
     }
 
     /// The file that takes the new content.
-    pub fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 
     /// Where that file is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -147,7 +147,7 @@ impl Swap {
     ///
     /// # Errors
     /// Somebody uses the old one, or the file system refuses. The old database is whole and in place then.
-    pub fn finish(mut self, overwrite: bool) -> Result<Vec<String>> {
+    pub(super) fn finish(mut self, overwrite: bool) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         may_replace(&self.target, overwrite)?;
         if let Ok(old) = self.target.metadata() {

@@ -1,0 +1,295 @@
+//! `qbackd history`: the runs, and what each of them said.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::{Global, human, output, signals, state};
+use crate::error::{Error, Kind, Result};
+use crate::history::{Filter, Line, Reader, Run, StateDir};
+use crate::model::{Clock, Outcome, Size, SystemClock};
+
+/// Show the runs: when, how long, how big, how they ended, who asked.
+///
+/// With the id of a run, or the beginning of it if that is unique: everything about it and its own lines. Runs of every
+/// kind are here, also those that failed before they had begun. With -f and --json every run (or line) is a document on
+/// a line of its own.
+///
+/// Examples:
+///   qbackd history
+///   qbackd history shop -n 5
+///   qbackd history 20261120T020000Z-db1-k3f9x2ab
+///   qbackd history -f
+///   qbackd history shop --json | jq -r '.runs[0].outcome'
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// A database or a run.
+    #[arg(value_name = "NAME|RUN")]
+    what: Option<String>,
+    /// How many runs to show.
+    #[arg(short = 'n', value_name = "COUNT", default_value_t = 50)]
+    count: usize,
+    /// Go on and show what is added.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// How often a history that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Runs looked at each time; more cannot end in between.
+const WITHIN_ONE_LOOK: usize = 1000;
+
+/// What is asked about.
+enum Subject {
+    Runs(Filter),
+    One(Box<Run>),
+}
+
+/// The history and the locks that tell which runs live.
+struct Book {
+    state: StateDir,
+    reader: Reader,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let Some(book) = Book::open(global)? else {
+        return nothing(args, global);
+    };
+    match (book.subject(args.what.as_deref())?, args.follow) {
+        (Subject::Runs(filter), false) => show_runs(&book.runs(&filter, args.count)?, global),
+        (Subject::One(run), false) => show_one(&run, &book.reader.lines(&run.id, 0)?, global),
+        (Subject::Runs(filter), true) => {
+            signals::block_on(|cancel| follow_runs(&book, filter, args.count, global, cancel))
+        }
+        (Subject::One(run), true) => signals::block_on(|cancel| follow_one(&book, *run, global, cancel)),
+    }
+}
+
+impl Book {
+    /// `None` if no run was ever recorded.
+    fn open(global: &Global) -> Result<Option<Self>> {
+        let path = state::dir(global)?;
+        if matches!(std::fs::symlink_metadata(&path), Err(e) if e.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let state = StateDir::open(&path)?;
+        Ok(Reader::open(&state)?.map(|reader| Self { state, reader }))
+    }
+
+    /// A word can be both: a database may be called `2026`. What has runs wins.
+    fn subject(&self, what: Option<&str>) -> Result<Subject> {
+        let Some(what) = what else { return Ok(Subject::Runs(Filter::default())) };
+        let filter = what.parse().ok().map(|name| Filter { database: Some(name) });
+        if let Some(filter) = filter
+            && !self.reader.recent(&filter, 1)?.is_empty()
+        {
+            return Ok(Subject::Runs(filter));
+        }
+        self.reader.run(what).and_then(|run| self.settled(run)).map(|run| Subject::One(Box::new(run))).map_err(|e| {
+            if e.kind() == Kind::NotFound && !e.line().contains("more than one") { unknown(what) } else { e }
+        })
+    }
+
+    fn runs(&self, filter: &Filter, count: usize) -> Result<Vec<Run>> {
+        self.reader.recent(filter, count)?.into_iter().map(|run| self.settled(run)).collect()
+    }
+
+    /// A run that died has no end until the next run records it; what it is can be told already.
+    fn settled(&self, mut run: Run) -> Result<Run> {
+        if run.outcome.is_none() && !self.reader.alive(&self.state, &run)? {
+            // It may have ended between the two looks.
+            run = self.reader.run(run.id.as_str())?;
+            if run.outcome.is_none() {
+                run.outcome = Some(Outcome::Interrupted);
+                run.error = Some("its process died".into());
+            }
+        }
+        Ok(run)
+    }
+}
+
+fn unknown(what: &str) -> Error {
+    Error::new(Kind::NotFound, format!("no run of a database `{what}` is recorded, and no run begins so"))
+        .hint("`qbackd history` lists the runs")
+}
+
+fn nothing(args: &Args, global: &Global) -> Result<()> {
+    match &args.what {
+        Some(what) => Err(unknown(what)),
+        None => show_runs(&[], global),
+    }
+}
+
+#[derive(Serialize)]
+struct Runs<'a> {
+    runs: &'a [Run],
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    run: &'a Run,
+    lines: &'a [Line],
+}
+
+fn show_runs(runs: &[Run], global: &Global) -> Result<()> {
+    if global.json {
+        return output::json(&Runs { runs });
+    }
+    if runs.is_empty() {
+        output::tell("no run is recorded yet");
+        return Ok(());
+    }
+    let now = SystemClock.now();
+    output::table(&HEADER, runs.iter().map(|run| row(run, now)).collect())
+}
+
+const HEADER: [&str; 9] = ["RUN", "DATABASE", "KIND", "STARTED", "TOOK", "SIZE", "OUTCOME", "BY", "ERROR"];
+
+fn row(run: &Run, now: Timestamp) -> Vec<String> {
+    vec![
+        run.id.to_string(),
+        run.database.to_string(),
+        run.kind.to_string(),
+        format!("{} ({})", human::local(run.started), human::ago(run.started, now)),
+        length(run, now),
+        run.stored_bytes.map_or_else(String::new, |bytes| Size(bytes).to_string()),
+        outcome(run).to_owned(),
+        run.initiated_by.clone(),
+        run.error.clone().unwrap_or_default(),
+    ]
+}
+
+fn outcome(run: &Run) -> &'static str {
+    run.outcome.map_or("running", Outcome::as_str)
+}
+
+/// How long it took, or takes by now; nothing for one that died at an unknown time.
+fn length(run: &Run, now: Timestamp) -> String {
+    match (run.ended, run.outcome) {
+        (Some(ended), _) => human::took(ended.duration_since(run.started)),
+        (None, None) => human::took(now.duration_since(run.started)),
+        (None, Some(_)) => String::new(),
+    }
+}
+
+fn show_one(run: &Run, lines: &[Line], global: &Global) -> Result<()> {
+    if global.json {
+        return output::json(&One { run, lines });
+    }
+    head(run)?;
+    if !lines.is_empty() {
+        output::line("")?;
+    }
+    lines.iter().try_for_each(said)
+}
+
+/// Everything about a run that is known, one thing a line.
+fn head(run: &Run) -> Result<()> {
+    let now = SystemClock.now();
+    let bytes = |n: Option<u64>| n.map(|n| Size(n).to_string());
+    let phases = run.phases.iter().map(|p| format!("{} {:.1}s", p.phase, p.ms as f64 / 1000.0)).collect::<Vec<_>>();
+    let facts = [
+        ("run", Some(run.id.to_string())),
+        ("database", Some(run.database.to_string())),
+        ("kind", Some(run.kind.to_string())),
+        ("destinations", Some(run.destinations.join(", "))),
+        ("backup", run.backup.as_ref().map(|id| format!("{}/{id}", run.database))),
+        ("by", Some(run.initiated_by.clone())),
+        ("started", Some(format!("{} ({})", human::local(run.started), human::ago(run.started, now)))),
+        ("ended", run.ended.map(human::local)),
+        ("took", Some(length(run, now))),
+        ("outcome", Some(outcome(run).to_owned())),
+        ("error", run.error.clone()),
+        ("hint", run.hint.clone()),
+        ("plain", bytes(run.plain_bytes)),
+        ("stored", bytes(run.stored_bytes)),
+        ("tables", run.tables.map(|n| n.to_string())),
+        ("rows", run.rows.map(|n| n.to_string())),
+        ("phases", Some(phases.join(", "))),
+        ("notes", Some(run.notes.join("; "))),
+    ];
+    for (name, value) in facts {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            output::line(&format!("{name:<13} {}", output::clean(&value)))?;
+        }
+    }
+    Ok(())
+}
+
+fn said(line: &Line) -> Result<()> {
+    output::line(&format!("{}  {:<7}  {}", human::local(line.at), line.level.as_str(), output::clean(&line.text)))
+}
+
+/// Shows the last runs, oldest first, then each that starts and each that ends.
+async fn follow_runs(
+    book: &Book,
+    filter: Filter,
+    count: usize,
+    global: &Global,
+    cancel: CancellationToken,
+) -> Result<()> {
+    let mut shown = HashSet::new();
+    let mut looks = looks();
+    let mut wanted = count;
+    while next(&mut looks, &cancel).await {
+        let now = SystemClock.now();
+        for run in book.runs(&filter, wanted)?.into_iter().rev() {
+            if !shown.insert((run.id.clone(), run.outcome.is_some())) {
+                continue;
+            }
+            if global.json {
+                output::json_line(&run)?;
+            } else {
+                output::line(&output::clean(&row(&run, now).join("  ")))?;
+            }
+        }
+        wanted = WITHIN_ONE_LOOK;
+    }
+    Ok(())
+}
+
+/// Shows a run and its lines until it ends.
+async fn follow_one(book: &Book, run: Run, global: &Global, cancel: CancellationToken) -> Result<()> {
+    if !global.json {
+        head(&run)?;
+    }
+    let (mut run, mut last) = (run, 0);
+    let mut looks = looks();
+    while next(&mut looks, &cancel).await {
+        // Asked before the lines: what an ended run said is all there.
+        run = book.settled(book.reader.run(run.id.as_str())?)?;
+        for line in book.reader.lines(&run.id, last)? {
+            last = line.number;
+            if global.json { output::json_line(&line)? } else { said(&line)? }
+        }
+        if run.outcome.is_some() {
+            let how = match &run.error {
+                Some(error) => format!("{}: {error}", outcome(&run)),
+                None => outcome(&run).to_owned(),
+            };
+            return if global.json { output::json_line(&run) } else { output::line(&output::clean(&how)) };
+        }
+    }
+    Ok(())
+}
+
+fn looks() -> tokio::time::Interval {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    looks
+}
+
+/// Waits for the next look; `false` when nobody wants one any more.
+async fn next(looks: &mut tokio::time::Interval, cancel: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => false,
+        _ = looks.tick() => !output::stdout_is_gone(),
+    }
+}

@@ -1,0 +1,199 @@
+//! What every job works with, and how it gets its engine, its repository and its keys from the plan.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Database, Plan};
+use crate::engine::{Engine, SourceOptions, registry};
+use crate::error::{Error, Kind, Result};
+use crate::history::{History, StateDir};
+use crate::model::{Clock, Manifest, Name, RunId, Secret, SecretRef};
+use crate::repository::{Packing, Plain};
+use crate::stage::{Identities, Recipients};
+use crate::store::{self, Access};
+
+/// What every job works with.
+#[derive(Clone)]
+pub struct Context {
+    /// What the files say.
+    pub plan: Arc<Plan>,
+    /// Where the record of runs lies.
+    pub state: Arc<StateDir>,
+    /// The record of runs.
+    pub history: Arc<History>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// This machine's name.
+    pub host: String,
+    /// Who asked: `schedule`, or a user and a verb.
+    pub initiated_by: String,
+    /// Fires when the work must stop.
+    pub cancel: CancellationToken,
+}
+
+/// Identities and a passphrase as a person gave them, besides those of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// `--identity`
+    pub identities: Vec<PathBuf>,
+    /// From `--passphrase-file`.
+    pub passphrase: Option<Secret>,
+}
+
+impl Context {
+    /// The database with this name.
+    ///
+    /// # Errors
+    /// The configuration has none.
+    pub fn database(&self, name: &Name) -> Result<Arc<Database>> {
+        self.plan.databases.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.plan.databases.keys().map(Name::as_str).collect();
+            Error::new(Kind::Usage, format!("there is no database `{name}`")).hint(if known.is_empty() {
+                "the configuration has none".into()
+            } else {
+                format!("there are {}", known.join(", "))
+            })
+        })
+    }
+
+    /// Opens a destination of the configuration.
+    ///
+    /// # Errors
+    /// There is none with this name, or it cannot be opened.
+    pub fn repository(&self, destination: &Name, access: Access) -> Result<Plain> {
+        let options = self.plan.destinations.get(destination).ok_or_else(|| {
+            let known: Vec<&str> = self.plan.destinations.keys().map(Name::as_str).collect();
+            Error::new(Kind::Usage, format!("there is no destination `{destination}`"))
+                .hint(format!("there are {}", known.join(", ")))
+        })?;
+        Ok(Plain::new(store::open(destination.as_str(), &options.options, access)?))
+    }
+
+    /// How artifacts of a database are packed. The processors are shared by as many runs as may run at a time.
+    ///
+    /// # Errors
+    /// Its recipients cannot be had.
+    pub fn packing(&self, database: &Database) -> Result<Packing> {
+        let recipients = match &database.policy.encryption {
+            None => None,
+            Some(encryption) => Some(Arc::new(Recipients::from_options(&encryption.options)?)),
+        };
+        let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(1);
+        let workers = (cores / self.plan.daemon.options.max_parallel.max(1)).max(1);
+        Ok(Packing { compression: database.policy.compression, workers, recipients })
+    }
+
+    /// All identities that may open a backup: the given ones, else those of the configuration.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn identities(&self, given: &Given) -> Result<Arc<Identities>> {
+        if !given.identities.is_empty() || given.passphrase.is_some() {
+            return Ok(Arc::new(Identities::read(&given.identities, given.passphrase.clone())?));
+        }
+        let configured = || self.plan.encryptions.values().map(|encryption| &encryption.options);
+        let mut files: Vec<PathBuf> = configured().flat_map(|options| options.identity_files.clone()).collect();
+        files.sort_unstable();
+        files.dedup();
+        let passphrase = configured().find_map(|options| options.passphrase.as_ref());
+        let passphrase = passphrase.map(SecretRef::resolve).transpose()?;
+        Ok(Arc::new(Identities::read(&files, passphrase)?))
+    }
+
+    /// The engine of a configured database.
+    ///
+    /// # Errors
+    /// It is not built, or its options are wrong.
+    pub fn engine(&self, database: &Database) -> Result<Box<dyn Engine>> {
+        open_engine(database.engine.name, &database.source)
+    }
+
+    /// The engine that can restore a backup: the configured database's, else one made from what the manifest says.
+    ///
+    /// # Errors
+    /// As [`Context::engine`].
+    pub fn engine_for(&self, manifest: &Manifest) -> Result<Box<dyn Engine>> {
+        match self.plan.databases.get(&manifest.database) {
+            Some(database) if database.engine.name == manifest.engine => self.engine(database),
+            _ => open_engine(&manifest.engine, &source_of(manifest)),
+        }
+    }
+
+    /// A folder for small things of one run, removed with the returned guard.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn scratch(&self, run: &RunId) -> Result<Scratch> {
+        Scratch::below(self.state.path(), run)
+    }
+}
+
+fn open_engine(name: &str, source: &SourceOptions) -> Result<Box<dyn Engine>> {
+    let open = registry::by_name(name).and_then(|kind| kind.open);
+    let Some(open) = open else {
+        return Err(Error::new(Kind::Unavailable, format!("the engine `{name}` is not built"))
+            .hint("see CHANGELOG.md for what this version has"));
+    };
+    open(source).map_err(|e| {
+        let error = Error::new(Kind::Configuration, format!("`{}`: {}", e.key, e.message));
+        match e.help {
+            Some(help) => error.hint(help),
+            None => error,
+        }
+    })
+}
+
+/// The options a database had, as far as its manifest tells.
+fn source_of(manifest: &Manifest) -> SourceOptions {
+    let folders = manifest.objects.iter().filter(|o| o.kind == "folder").map(|o| PathBuf::from(&o.name)).collect();
+    let scheme = registry::by_name(&manifest.engine).and_then(|kind| kind.schemes.first());
+    SourceOptions {
+        url: scheme.map(|scheme| format!("{scheme}:{}", manifest.source.address)),
+        files: folders,
+        method: manifest.method,
+        ..SourceOptions::default()
+    }
+}
+
+/// A folder that goes with its run.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A folder of the caller's own, below `$TMPDIR` or `/var/tmp`: restores and checks may be of any size, and run with the
+    /// caller's rights.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn anywhere(name: &str) -> Result<Self> {
+        let base = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
+        Self::make(base.join(format!("qbackd-{name}")))
+    }
+
+    fn below(state: &std::path::Path, run: &RunId) -> Result<Self> {
+        Self::make(state.join("scratch").join(run.as_str()))
+    }
+
+    fn make(path: PathBuf) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let parents = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        // Exclusively, so that nobody else can have put it there.
+        let made = parents.and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(&path));
+        made.map_err(|e| crate::error::from_io(format!("cannot make the scratch folder {}", path.display()), e))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays after a crash is removed when the dead run is found.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,40 @@
+//! The record around every job: begun before anything can fail, ended whatever happens.
+
+use std::future::Future;
+
+use super::Context;
+use crate::error::Result;
+use crate::history::{Ending, Level, NewRun};
+use crate::model::{Outcome, RunId, Step};
+
+/// What a job leaves in the history when it succeeds.
+pub trait Account {
+    /// Sizes, counts and notes.
+    fn account(&self) -> Ending;
+}
+
+/// Runs `work` as a recorded run.
+///
+/// # Errors
+/// The work's own; or the history's, if even that cannot be written: a run that is not recorded is not run.
+pub async fn recorded<T: Account, F: Future<Output = Result<T>>>(
+    context: &Context,
+    new: NewRun,
+    lock: Option<&crate::history::Lock>,
+    work: impl FnOnce(RunId) -> F,
+) -> Result<T> {
+    let run = context.history.begin(new, lock)?;
+    Step::Recorded.reached();
+    let result = work(run.clone()).await;
+    let ending = match &result {
+        Ok(done) => done.account(),
+        Err(error) => {
+            context.history.line(&run, Level::Error, error.to_string());
+            Ending::of(error)
+        }
+    };
+    debug_assert!(result.is_ok() == (ending.outcome == Outcome::Succeeded));
+    context.history.finish(&run, ending)?;
+    Step::Finished.reached();
+    result
+}

@@ -1,0 +1,204 @@
+//! A restore: plan, prove, restore, check. The plan is shown and agreed to between the two halves.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::context::{Given, Scratch};
+use super::recorded::{Account, recorded};
+use super::{Context, Place, Wanted};
+use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
+use crate::error::{Error, Kind, Result};
+use crate::history::{Ending, NewRun};
+use crate::model::artifact::Encryption;
+use crate::model::stamp::random_word;
+use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind, Size};
+use crate::repository::{Plain, Reader, Repository, settled};
+
+/// What a person asked for.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Which backup.
+    pub wanted: Wanted,
+    /// Where from, if not from the configured destinations.
+    pub from: Option<Place>,
+    /// Keys besides those of the configuration.
+    pub keys: Given,
+    /// Where to, and which parts.
+    pub request: RestoreRequest,
+}
+
+/// A restore that was planned and can be done.
+pub struct Planned {
+    /// What is to be restored, the full backup first.
+    pub chain: Vec<Manifest>,
+    /// What will happen.
+    pub plan: RestorePlan,
+    repository: Plain,
+    reader: Box<dyn Reader>,
+    engine: Box<dyn Engine>,
+    request: RestoreRequest,
+    work: engine::Run,
+    progress: Progress,
+    _scratch: Scratch,
+}
+
+/// A restore that was done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Done {
+    /// What was restored.
+    pub backup: String,
+    /// Where from.
+    pub from: String,
+    /// What the engine did and checked.
+    #[serde(flatten)]
+    pub restored: Restored,
+    /// Plain bytes read.
+    pub plain_bytes: u64,
+    /// Stored bytes read.
+    pub stored_bytes: u64,
+}
+
+impl Account for Done {
+    fn account(&self) -> Ending {
+        Ending {
+            backup: self.backup.rsplit_once('/').and_then(|(_, id)| id.parse().ok()),
+            plain_bytes: Some(self.plain_bytes),
+            stored_bytes: Some(self.stored_bytes),
+            tables: Some(self.restored.objects.len() as u64),
+            rows: self.restored.objects.iter().map(|object| object.count).sum(),
+            notes: self.restored.warnings.clone(),
+            ..Ending::new(Outcome::Succeeded)
+        }
+    }
+}
+
+/// Finds the backup and says what restoring it would do. Changes nothing.
+///
+/// # Errors
+/// There is no such backup, no key for it, or it cannot be restored so.
+pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Result<Planned> {
+    let (repository, manifest, listing) = context.find(order.from.as_ref(), &order.wanted).await?;
+    let chain = listing.chain(&manifest)?;
+    let keys = context.identities(&order.keys)?;
+    if keys.is_empty() && chain.iter().flat_map(|m| &m.artifacts).any(|a| a.encryption == Encryption::Age) {
+        return Err(Error::new(Kind::Usage, format!("{} is encrypted and no identity is given", manifest.reference()))
+            .because(format!("its recipients are {}", manifest.recipients.join(", ")))
+            .hint("give --identity FILE, or `identity_files` in the [encryption] table of the configuration"));
+    }
+    let engine = context.engine_for(&manifest)?;
+    let scratch = Scratch::anywhere(&format!("restore-{}", random_word()))?;
+    let work = engine::Run {
+        database: manifest.database.clone(),
+        scratch: scratch.path(),
+        cancel: CancellationToken::new(),
+        progress: progress.clone(),
+    };
+    let reader = repository.read(chain.clone(), Arc::clone(&keys), progress);
+    let mut plan = engine.plan_restore(reader.source(), &order.request, &work).await?;
+    reader.verdict().await?;
+    if let Some((folder, bytes)) = &plan.needs {
+        plan.notes.push(format!("needs {} in {}", Size(*bytes), folder.display()));
+    }
+    Ok(Planned {
+        chain,
+        plan,
+        repository,
+        reader,
+        engine,
+        request: order.request,
+        work,
+        progress: progress.clone(),
+        _scratch: scratch,
+    })
+}
+
+impl Planned {
+    /// The backup that is restored last.
+    pub fn manifest(&self) -> &Manifest {
+        &self.chain[self.chain.len() - 1]
+    }
+
+    /// Where it is read from.
+    pub fn from(&self) -> &str {
+        self.repository.label()
+    }
+
+    /// Whether anything that is there now would be replaced without `overwrite`.
+    pub fn asks_to_overwrite(&self) -> bool {
+        !self.plan.replaces.is_empty() && !self.request.overwrite
+    }
+
+    /// Lets the restore replace what the plan says it replaces.
+    pub fn agree_to_overwrite(&mut self) {
+        self.request.overwrite = true;
+    }
+
+    /// Reads every stored byte that the restore needs and compares sizes and checksums.
+    ///
+    /// # Errors
+    /// One is not what its manifest says.
+    pub async fn prove(&self) -> Result<()> {
+        self.progress.phase("checking the stored files");
+        prove_stored(&self.repository, &self.chain, &self.progress).await
+    }
+}
+
+/// Compares every stored artifact of a chain with its manifest.
+///
+/// # Errors
+/// One differs or is missing.
+pub(super) async fn prove_stored(repository: &dyn Repository, chain: &[Manifest], progress: &Progress) -> Result<()> {
+    for manifest in chain {
+        for artifact in &manifest.artifacts {
+            repository.stored(manifest, artifact, progress).await?.prove().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Does what was planned. What would be written over in place is only touched after every stored byte was proven.
+///
+/// # Errors
+/// Any error of any part; what the target is then like is said.
+pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
+    let manifest = planned.manifest().clone();
+    let at = manifest.reference();
+    let new = NewRun {
+        kind: RunKind::Restore,
+        database: at.database.clone(),
+        destinations: vec![planned.from().to_owned()],
+        backup: Some(at.id.clone()),
+        initiated_by: context.initiated_by.clone(),
+    };
+    recorded(context, new, None, |_: RunId| async {
+        restore_now(context, planned, &at).await.map_err(|e| e.during(format!("restore of {at} failed")))
+    })
+    .await
+}
+
+async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Result<Done> {
+    if !planned.plan.atomic {
+        planned.prove().await?;
+    }
+    let Planned { chain, repository, reader, engine, request, work, progress, .. } = &planned;
+    progress.phase("restoring");
+    let stop = work.cancel.clone();
+    let cancel = context.cancel.clone();
+    let watch = tokio::spawn(async move {
+        cancel.cancelled().await;
+        stop.cancel();
+    });
+    let restored = engine.restore(reader.source(), request, work).await;
+    watch.abort();
+    // What the engine says of a stream that broke is only the echo of why it broke.
+    let restored = settled(restored, reader.verdict().await)?;
+    Ok(Done {
+        backup: at.to_string(),
+        from: repository.label().to_owned(),
+        restored,
+        plain_bytes: chain.iter().map(Manifest::plain_bytes).sum(),
+        stored_bytes: chain.iter().map(Manifest::stored_bytes).sum(),
+    })
+}
