@@ -2,3 +2,5 @@
 
 pub mod fixture;
 pub mod memory;
+pub mod sqlite;
+pub mod tree;
