@@ -15,9 +15,11 @@ use crate::model::{BackupType, Name, Progress};
 
 /// Back up databases now.
 ///
-/// Dumps, compresses, encrypts and stores each database as its policy says, and publishes the backup only when all of it
-/// is proven: the tool ended well, every byte was counted and hashed, the destination holds what was sent. Exits with 75
-/// if another run of the database is going on. Ctrl-C cancels; nothing half is left to be seen.
+/// Dumps, compresses, encrypts and stores each database as its policy says, and
+/// publishes the backup only when all of it is proven: the tool ended well, every
+/// byte was counted and hashed, the destination holds what was sent. Exits with
+/// 75 if another run of the database is going on. Ctrl-C cancels; nothing half is
+/// left to be seen.
 ///
 /// Examples:
 ///   qbackd backup shop
@@ -121,7 +123,7 @@ async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, glo
     // All are told; the last one also decides the exit code.
     let last = errors.pop();
     for error in errors {
-        output::error(&error, global.json);
+        output::error(&error, signals::exit_code(&error), global.json);
     }
     last.map_or(Ok(()), Err)
 }

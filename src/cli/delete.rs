@@ -7,7 +7,8 @@ use crate::model::Size;
 
 /// Delete one backup.
 ///
-/// Asks first. The manifest goes first, the data after: nobody ever sees half a backup.
+/// Asks first. The manifest goes first, the data after: nobody ever sees half a
+/// backup.
 ///
 /// Examples:
 ///   qbackd delete shop/20261120T020000Z-full-k3f9x2ab

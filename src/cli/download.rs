@@ -13,7 +13,8 @@ use crate::model::{Progress, Size};
 
 /// Download the files of a backup.
 ///
-/// By default decoded: decrypted and decompressed, as the database's own tools read them.
+/// By default decoded: decrypted and decompressed, as the database's own tools
+/// read them.
 ///
 /// Examples:
 ///   qbackd download shop@latest -o ./shop

@@ -15,9 +15,11 @@ use crate::model::{Clock, Progress, Size, SystemClock};
 
 /// Bring data back.
 ///
-/// Shows a plan first (which backup, how large, where to, whether there is room, what is overwritten) and asks before it
-/// overwrites anything. What is restored lies beside until it is complete and checked, then takes its place by a rename.
-/// Works on a bare machine too: it needs this program, a destination and a key.
+/// Shows a plan first (which backup, how large, where to, whether there is room,
+/// what is overwritten) and asks before it overwrites anything. What is restored
+/// lies beside until it is complete and checked, then takes its place by a
+/// rename. Works on a bare machine too: it needs this program, a destination and
+/// a key.
 ///
 /// Examples:
 ///   qbackd restore shop --dry-run

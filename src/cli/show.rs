@@ -9,7 +9,8 @@ use crate::repository::Repository;
 
 /// Show what is known of one backup: its manifest.
 ///
-/// A backup is named by its id, by the beginning of it if that is unique, or as NAME@latest.
+/// A backup is named by its id, by the beginning of it if that is unique, or as
+/// NAME@latest.
 ///
 /// Examples:
 ///   qbackd show shop@latest

@@ -10,8 +10,9 @@ use crate::model::Progress;
 
 /// Prove that a stored backup is whole.
 ///
-/// `checksum` reads what is stored and needs no key; `decode` decrypts, decompresses, compares with what was backed up
-/// and lets the database's tool parse it; `restore` brings it back into a scratch instance.
+/// `checksum` reads what is stored and needs no key; `decode` decrypts,
+/// decompresses, compares with what was backed up and lets the database's tool
+/// parse it; `restore` brings it back into a scratch instance.
 ///
 /// Examples:
 ///   qbackd verify shop

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Findings, did_you_mean};
-use super::source::{Source, Span};
+use super::source::{Source, Span, part};
 use crate::model::Name;
 
 /// The kinds of tables that have a name: `[destination.NAME]`.
@@ -165,15 +165,12 @@ impl<'s> Document<'s> {
             );
             return;
         };
-        let name = match word.parse::<Name>() {
-            Ok(name) => name,
-            Err(_) => {
-                found.push(
-                    Diagnostic::error(format!("`{word}` is no name for a {kind}"))
-                        .at(at, "use 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or a digit"),
-                );
-                return;
-            }
+        let Ok(name) = word.parse::<Name>() else {
+            found.push(
+                Diagnostic::error(format!("`{word}` is no name for a {kind}"))
+                    .at(at, "use 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or a digit"),
+            );
+            return;
         };
         let title = format!("[{kind}.{name}]");
         if kind == "encryption" && name.as_str() == "none" {
@@ -210,15 +207,16 @@ fn syntax_error(source: &Source, span: Span, message: &str) -> Diagnostic {
 /// Where a key or a header stands for the first time, for the second the parser complained of.
 fn first_definition(source: &Source, again: Span, key: &str) -> Option<Span> {
     let line = source.lines_of(again.start..again.start);
-    let is_header = source.text()[line.clone()].trim_start().starts_with('[');
+    let here = part(source.text(), line.clone()).trim();
+    let is_header = here.starts_with('[');
     let same = |text: &str| {
         if is_header {
-            return text.trim() == source.text()[line.clone()].trim();
+            return text.trim() == here;
         }
         text.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
     };
     let mut end = line.start;
-    for text in source.text()[..line.start].split_inclusive('\n').rev() {
+    for text in part(source.text(), ..line.start).split_inclusive('\n').rev() {
         let start = end - text.len();
         if same(text) {
             let begin = start + (text.len() - text.trim_start().len());

@@ -6,6 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::source::part;
+
 /// Shown instead of a secret.
 pub(super) const STARS: &str = "***";
 
@@ -43,6 +45,9 @@ impl Mask {
         let (table, _) = DeTable::parse_recoverable(text);
         found.table(table.get_ref(), &mut Vec::new(), false);
         let Finder { mut ranges, mut values, .. } = found;
+        for range in &mut ranges {
+            *range = text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
+        }
         ranges.retain(|r| r.start < r.end);
         ranges.sort_by_key(|r| (r.start, r.end));
         let mut apart: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
@@ -62,27 +67,31 @@ impl Mask {
     /// The part `shown` of `text` with stars for secrets, and where a byte of `text` went.
     pub(super) fn apply(&self, text: &str, shown: Range<usize>) -> (String, impl Fn(usize) -> usize + use<>) {
         let mut out = String::with_capacity(shown.len());
-        let mut cuts: Vec<(Range<usize>, usize)> = Vec::new();
+        // What was cut, and where its replacement begins and ends.
+        let mut cuts: Vec<(Range<usize>, Range<usize>)> = Vec::new();
         let mut at = shown.start;
         for range in &self.ranges {
             let (start, end) = (range.start.max(shown.start), range.end.min(shown.end));
             if start >= end {
                 continue;
             }
-            out.push_str(&text[at..start]);
-            cuts.push((start..end, out.len()));
+            out.push_str(part(text, at..start));
+            let begin = out.len();
             out.push_str(STARS);
+            // Lines keep their numbers.
+            out.extend(part(text, start..end).chars().filter(|c| *c == '\n'));
+            cuts.push((start..end, begin..out.len()));
             at = end;
         }
-        out.push_str(&text[at..shown.end]);
+        out.push_str(part(text, at..shown.end));
         let base = shown.start;
         let place = move |byte: usize| {
             let mut new = byte.saturating_sub(base);
             for (cut, to) in &cuts {
                 if byte >= cut.end {
-                    new = to + STARS.len() + (byte - cut.end);
+                    new = to.end + (byte - cut.end);
                 } else if byte > cut.start {
-                    new = to + STARS.len();
+                    new = to.end;
                 }
             }
             new
@@ -110,17 +119,15 @@ impl Finder<'_> {
         self.user_info(start, line);
         for key in ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "-----BEGIN"] {
             for (at, _) in line.match_indices(key) {
-                let end = line[at..].find(['"', '\'', '\n', ' ']).map_or(line.len(), |i| at + i);
+                let end = part(line, at..).find(['"', '\'', '\n', ' ']).map_or(line.len(), |i| at + i);
                 self.ranges.push(start + at + 5..start + end);
             }
         }
         for (equals, _) in line.match_indices('=') {
-            let before = line[..equals].trim_end().trim_end_matches(['"', '\'']);
-            let word = before
-                .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')))
-                .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
-            if is_secret(&before[word..]) {
-                let rest = &line[equals + 1..];
+            let before = part(line, ..equals).trim_end().trim_end_matches(['"', '\'']);
+            let word = before.rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).next();
+            if word.is_some_and(is_secret) {
+                let rest = part(line, equals + 1..);
                 let value = equals + 1 + (rest.len() - rest.trim_start().len());
                 self.value(start, line, value);
             }
@@ -129,7 +136,7 @@ impl Finder<'_> {
 
     /// The value that begins at `at` of a line and belongs to a secret key.
     fn value(&mut self, start: usize, line: &str, at: usize) {
-        let rest = &line[at..];
+        let rest = part(line, at..);
         let range = match rest.chars().next() {
             None | Some('{') => return,
             Some(quote @ ('"' | '\'')) => {
@@ -148,15 +155,10 @@ impl Finder<'_> {
     fn user_info(&mut self, start: usize, text: &str) {
         for (at, _) in text.match_indices("://") {
             let from = at + 3;
-            let to = text[from..].find(['"', '\'', '\n']).map_or(text.len(), |i| from + i);
-            if let Some(sign) = text[from..to].rfind('@') {
-                self.ranges.push(start + from..start + from + sign);
-                self.values.extend(text[from..from + sign].split(':').nth(1).map(str::to_owned));
-            }
-            if let Some(query) = text[from..to].find("password=") {
-                let from = from + query + "password=".len();
-                let end = text[from..to].find('&').map_or(to, |i| from + i);
-                self.ranges.push(start + from..start + end);
+            let url = part(text, from..).split(['"', '\'', '\n']).next().unwrap_or_default();
+            if let Some((user, _)) = url.rsplit_once('@') {
+                self.ranges.push(start + from..start + from + user.len());
+                self.values.extend(user.split_once(':').map(|(_, password)| password.to_owned()));
             }
         }
     }
@@ -210,7 +212,7 @@ mod tests {
             ("password = \"hunter2", "password = \"***"),
             ("password = hunter2", "password = ***"),
             ("recipients = [\"AGE-SECRET-KEY-1QQQ\"]", "recipients = [\"AGE-S***\"]"),
-            ("secret_access_key = \"\"\"\nhunter2\nmore\"\"\"\n", "secret_access_key = \"\"\"***\"\"\"\n"),
+            ("secret_access_key = \"\"\"\nhunter2\nmore\"\"\"\n", "secret_access_key = \"\"\"***\n\n\"\"\"\n"),
             ("[notify.x]\nurl = \"https://hooks/hunter2\"", "[notify.x]\nurl = \"***\""),
             ("identity_files = [\"/k\"]", "identity_files = [\"/k\"]"),
             ("passphrase = 12345", "passphrase = ***"),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Findings, Level};
 use super::mask::Mask;
-use super::source::{Source, Span};
+use super::source::{Source, Span, part};
 use crate::error::{Error, Kind};
 
 /// More places than this of one finding are counted, not listed.
@@ -201,7 +201,8 @@ impl Report {
         let (line, column) = source.position(first.start);
         let path = source.path().display().to_string();
         let shown = text.floor_char_boundary(place(source.boundary(first.start)));
-        let shown_column = text[text[..shown].rfind('\n').map_or(0, |i| i + 1)..shown].chars().count() + 1;
+        let before = part(&text, ..shown);
+        let shown_column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let shift = (shown_column != column)
             .then(|| (format!("{path}:{line}:{shown_column}"), format!("{path}:{line}:{column}")));
         let annotations: Vec<_> = places

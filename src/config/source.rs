@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::slice::SliceIndex;
 use std::sync::OnceLock;
 
 /// A place in one of the files: bytes `start..end` of file number `file`.
@@ -20,6 +21,11 @@ impl Span {
     pub(super) fn new(file: usize, range: Range<usize>) -> Self {
         Self { file, start: range.start, end: range.end }
     }
+}
+
+/// The part of a text, nothing where there is no such part: spans come from parsers, and a wrong one must not end the daemon.
+pub(super) fn part(text: &str, range: impl SliceIndex<str, Output = str>) -> &str {
+    text.get(range).unwrap_or_default()
 }
 
 /// One file of the configuration.
@@ -60,14 +66,14 @@ impl Source {
         let at = self.boundary(at);
         let line = self.lines().partition_point(|start| *start <= at);
         let start = self.lines()[line - 1];
-        (line, self.text[start..at].chars().count() + 1)
+        (line, part(&self.text, start..at).chars().count() + 1)
     }
 
     /// The bytes of the lines that `range` touches, without the last line's end.
     pub(super) fn lines_of(&self, range: Range<usize>) -> Range<usize> {
         let (start, end) = (self.boundary(range.start), self.boundary(range.end.max(range.start)));
-        let first = self.text[..start].rfind('\n').map_or(0, |i| i + 1);
-        let last = self.text[end..].find('\n').map_or(self.text.len(), |i| end + i);
+        let first = part(&self.text, ..start).rfind('\n').map_or(0, |i| i + 1);
+        let last = part(&self.text, end..).find('\n').map_or(self.text.len(), |i| end + i);
         first..last
     }
 

@@ -139,7 +139,7 @@ fn calendar(words: &[&str]) -> Result<(), String> {
 fn date(text: &str) -> Result<(), String> {
     let bad = || format!("`{text}` is no time and no date: write `02:00`, or a date like `*-*-01`");
     let (front, day) = text.rsplit_once(['-', '~']).ok_or_else(bad)?;
-    let from_end = text[front.len()..].starts_with('~');
+    let from_end = text.contains('~');
     let (year, month) = match front.split_once('-') {
         Some((year, month)) => (Some(year), month),
         None => (None, front),

@@ -84,7 +84,7 @@ impl Field {
     fn value(self, text: &str) -> Result<u32, String> {
         if let Some(at) = position(self.names, text) {
             // cron counts Sunday as 0 and Monday as 1; months from 1; systemd's weekdays are only ever named.
-            return Ok(if self.max == 7 { (at as u32 + 1) % 7 } else { at as u32 + self.min });
+            return Ok(if self.max == 7 { (at + 1) % 7 } else { at + self.min });
         }
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if !digits {
@@ -101,15 +101,14 @@ impl Field {
 }
 
 fn short(name: &str) -> String {
-    let mut name: String = name.chars().take(3).collect();
-    name[..1].make_ascii_uppercase();
-    name
+    name.char_indices().take(3).map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c }).collect()
 }
 
 /// The place of a name in a list: whole, or its first three letters, in any case.
-fn position(names: Names, text: &str) -> Option<usize> {
+fn position(names: Names, text: &str) -> Option<u32> {
     let text = text.to_ascii_lowercase();
-    names.iter().position(|name| *name == text || (text.len() == 3 && name.starts_with(text.as_str())))
+    let same = |name: &str| name == text || (text.len() == 3 && name.starts_with(text.as_str()));
+    (0..).zip(names).find(|(_, name)| same(name)).map(|(at, _)| at)
 }
 
 /// Whether a word is made of names of weekdays or months, as in `Mon..Fri` and `JAN,FEB`.
@@ -139,9 +138,7 @@ pub(super) fn weekdays(text: &str) -> Result<u64, String> {
 }
 
 fn weekday(text: &str) -> Result<u32, String> {
-    position(WEEKDAYS, text)
-        .map(|at| at as u32)
-        .ok_or_else(|| format!("`{text}` is no {}: write a name like `Mon`", WEEKDAY.what))
+    position(WEEKDAYS, text).ok_or_else(|| format!("`{text}` is no {}: write a name like `Mon`", WEEKDAY.what))
 }
 
 /// Reads `02:00` or `02:00:30`, where each part may be a list, a range or a step.
