@@ -2,7 +2,6 @@
 
 #![allow(
     missing_docs,
-    unreachable_pub,
     clippy::cast_possible_truncation,
     clippy::cloned_ref_to_slice_refs,
     clippy::disallowed_methods,
