@@ -226,7 +226,8 @@ async fn dump_while(world: &World, meddle: impl FnOnce(&[u8])) -> (Vec<u8>, Vec<
         archive
     };
     let (dump, archive) = tokio::join!(dumping, reading);
-    (archive, dump.unwrap().notes)
+    let qbackd::engine::Dumped::Done(dump) = dump.unwrap() else { panic!("a full dump was refused") };
+    (archive, dump.notes)
 }
 
 const LARGE: usize = 16 << 20;

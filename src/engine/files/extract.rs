@@ -26,11 +26,11 @@ use super::read::{Entry, Reader, What};
 use super::select::Chosen;
 use crate::error::{Error, Result, from_io};
 use crate::model::Size;
-use crate::model::stamp::random_word;
 use crate::model::manifest::Object;
+use crate::model::stamp::random_word;
 
 /// An extraction in progress.
-pub struct Extractor {
+pub(super) struct Extractor {
     base: Base,
     overwrite: bool,
     chosen: Chosen,
@@ -48,7 +48,7 @@ impl Extractor {
     ///
     /// # Errors
     /// The target is no folder.
-    pub fn new(target: &Path, overwrite: bool, chosen: Chosen) -> Result<Self> {
+    pub(super) fn new(target: &Path, overwrite: bool, chosen: Chosen) -> Result<Self> {
         Ok(Self {
             base: Base::new(target)?,
             overwrite,
@@ -67,7 +67,7 @@ impl Extractor {
     /// # Errors
     /// The archive is damaged or unsafe, something exists and may not be replaced, a selection matches nothing. What was
     /// extracted so far stays, and the error says so.
-    pub fn run(mut self, mut from: Reader, stop: &Stop) -> Result<Restored> {
+    pub(super) fn run(mut self, mut from: Reader, stop: &Stop) -> Result<Restored> {
         let target = self.base.path().display().to_string();
         if let Err(e) = self.extract(&mut from, stop) {
             // What is there stays usable: folders do not keep the modes of an extraction in progress.

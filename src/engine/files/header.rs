@@ -14,7 +14,7 @@ const PLAIN_ID: u32 = 0o7_777_777;
 const PLAIN_SIZE: u64 = 0o77_777_777_777;
 
 /// The header of an entry; what it cannot say goes into `records`.
-pub fn of(
+pub(super) fn of(
     meta: &Metadata,
     owners: &Owners,
     kind: EntryType,
@@ -71,7 +71,7 @@ pub fn of(
 }
 
 /// The header of `length` bytes of pax records for the entry that follows.
-pub fn extended(length: usize) -> Header {
+pub(super) fn extended(length: usize) -> Header {
     let mut header = Header::new_ustar();
     header.set_entry_type(EntryType::XHeader);
     fits(&mut header.as_old_mut().name, b"././@PaxHeader");
@@ -86,7 +86,7 @@ pub fn extended(length: usize) -> Header {
 
 /// The header of a file of `size` bytes with holes, completed with the map of its stretches of data, and the blocks that
 /// continue the map (GNU's old format, which every tar reads).
-pub fn sparse(mut header: Header, map: &[(u64, u64)], size: u64) -> (Header, Vec<GnuExtSparseHeader>) {
+pub(super) fn sparse(mut header: Header, map: &[(u64, u64)], size: u64) -> (Header, Vec<GnuExtSparseHeader>) {
     // As GNU tar does: an empty stretch says where the last hole ends.
     let ends = map.last().is_some_and(|(offset, length)| offset + length == size);
     let map: Vec<(u64, u64)> = map.iter().copied().chain((!ends).then_some((size, 0))).collect();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 /// Names and numbers of this machine.
 #[derive(Debug, Default)]
-pub struct Owners {
+pub(super) struct Owners {
     users: Names,
     groups: Names,
 }
@@ -33,27 +33,27 @@ impl Names {
 
 impl Owners {
     /// Those of this machine, as of now.
-    pub fn here() -> Self {
+    pub(super) fn here() -> Self {
         Self { users: Names::read("/etc/passwd"), groups: Names::read("/etc/group") }
     }
 
     /// The name of a user; empty if there is none.
-    pub fn user(&self, uid: u32) -> &str {
+    pub(super) fn user(&self, uid: u32) -> &str {
         self.users.by_id.get(&uid).map_or("", String::as_str)
     }
 
     /// The name of a group; empty if there is none.
-    pub fn group(&self, gid: u32) -> &str {
+    pub(super) fn group(&self, gid: u32) -> &str {
         self.groups.by_id.get(&gid).map_or("", String::as_str)
     }
 
     /// The number a user has here: by name if it is known here, else the one it had.
-    pub fn uid(&self, name: &str, was: u32) -> u32 {
+    pub(super) fn uid(&self, name: &str, was: u32) -> u32 {
         self.users.by_name.get(name).copied().unwrap_or(was)
     }
 
     /// The number a group has here.
-    pub fn gid(&self, name: &str, was: u32) -> u32 {
+    pub(super) fn gid(&self, name: &str, was: u32) -> u32 {
         self.groups.by_name.get(name).copied().unwrap_or(was)
     }
 }

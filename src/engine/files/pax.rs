@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Appends one record: its own length in decimal, a space, `key=value`, a newline.
-pub fn put(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub(super) fn put(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     // The length counts its own digits.
     let mut length = rest + digits(rest);
@@ -24,7 +24,7 @@ fn digits(number: usize) -> usize {
 }
 
 /// Splits records. `None` if they are malformed.
-pub fn records(mut text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+pub(super) fn records(mut text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut found = Vec::new();
     while !text.is_empty() {
         let space = text.iter().take(20).position(|&b| b == b' ')?;
@@ -40,7 +40,7 @@ pub fn records(mut text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// The key of an extended attribute. `=` ends a key, so GNU tar writes it as `%3D`, and `%` as `%25`.
-pub fn xattr_key(name: &std::ffi::OsStr) -> Vec<u8> {
+pub(super) fn xattr_key(name: &std::ffi::OsStr) -> Vec<u8> {
     let mut key = XATTR.to_vec();
     for &byte in name.as_bytes() {
         match byte {
@@ -53,7 +53,7 @@ pub fn xattr_key(name: &std::ffi::OsStr) -> Vec<u8> {
 }
 
 /// The extended attribute a key means.
-pub fn xattr_name(key: &[u8]) -> Option<OsString> {
+pub(super) fn xattr_name(key: &[u8]) -> Option<OsString> {
     let coded = key.strip_prefix(XATTR)?;
     let mut name = Vec::with_capacity(coded.len());
     let mut rest = coded;
@@ -71,7 +71,7 @@ pub fn xattr_name(key: &[u8]) -> Option<OsString> {
 }
 
 /// A time in seconds and nanoseconds as a decimal number.
-pub fn time(secs: i64, nanos: u32) -> String {
+pub(super) fn time(secs: i64, nanos: u32) -> String {
     if nanos == 0 {
         return secs.to_string();
     }
@@ -84,7 +84,7 @@ pub fn time(secs: i64, nanos: u32) -> String {
 }
 
 /// What [`time`] wrote. `None` if it is no decimal number in range.
-pub fn parse_time(text: &[u8]) -> Option<(i64, u32)> {
+pub(super) fn parse_time(text: &[u8]) -> Option<(i64, u32)> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let secs: i64 = whole.parse().ok()?;

@@ -15,7 +15,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 const INSIDE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 
 /// The folder everything happens below.
-pub struct Base {
+pub(super) struct Base {
     path: PathBuf,
     folder: OwnedFd,
     /// The parent that was used last: entries come folder by folder.
@@ -24,7 +24,7 @@ pub struct Base {
 
 /// What lies at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occupant {
+pub(super) enum Occupant {
     /// Nothing.
     Nobody,
     /// A folder.
@@ -38,7 +38,7 @@ impl Base {
     ///
     /// # Errors
     /// It is no folder, or may not be used.
-    pub fn new(path: &Path) -> Result<Self> {
+    pub(super) fn new(path: &Path) -> Result<Self> {
         let what = || format!("cannot restore to {}", path.display());
         std::fs::create_dir_all(path).explain(what)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -47,17 +47,17 @@ impl Base {
     }
 
     /// Where this is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// A relative path as people know it.
-    pub fn shown(&self, path: &Path) -> String {
+    pub(super) fn shown(&self, path: &Path) -> String {
         self.path.join(path).display().to_string()
     }
 
     /// The folder itself.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
 
@@ -65,7 +65,7 @@ impl Base {
     ///
     /// # Errors
     /// It is not there, is no folder, or a link is in the way.
-    pub fn open_folder(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+    pub(super) fn open_folder(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         openat2(&self.folder, path, DIRECTORY, Mode::empty(), INSIDE)
     }
@@ -74,7 +74,7 @@ impl Base {
     ///
     /// # Errors
     /// A part of the path is a link or a file.
-    pub fn parent<'a, 'b>(&'a mut self, path: &'b Path) -> Result<(BorrowedFd<'a>, &'b OsStr)> {
+    pub(super) fn parent<'a, 'b>(&'a mut self, path: &'b Path) -> Result<(BorrowedFd<'a>, &'b OsStr)> {
         let name = path.file_name().ok_or_else(|| Error::failed(format!("`{}` names no file", path.display())))?;
         let parent = path.parent().unwrap_or(Path::new(""));
         let known = self.last.take().filter(|(known, _)| known == parent);
@@ -117,7 +117,7 @@ impl Base {
     ///
     /// # Errors
     /// It cannot be told.
-    pub fn occupant(&mut self, path: &Path) -> Result<Occupant> {
+    pub(super) fn occupant(&mut self, path: &Path) -> Result<Occupant> {
         let shown = self.shown(path);
         let (parent, name) = self.parent(path)?;
         match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -131,23 +131,23 @@ impl Base {
     }
 
     /// Forgets the last parent: its mode may change now.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.last = None;
     }
 }
 
 /// A path to `name` in a folder that is held open, for system calls that know no descriptors (`lsetxattr`).
-pub fn by_descriptor(parent: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+pub(super) fn by_descriptor(parent: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
     itself(parent).join(name)
 }
 
 /// A path to what a descriptor holds, for the same purpose.
-pub fn itself(fd: BorrowedFd<'_>) -> PathBuf {
+pub(super) fn itself(fd: BorrowedFd<'_>) -> PathBuf {
     Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string())
 }
 
 /// The error of an entry that is there already.
-pub fn exists(shown: &str) -> Error {
+pub(super) fn exists(shown: &str) -> Error {
     Error::new(Kind::Failed, format!("{shown} exists"))
         .hint("--overwrite replaces it; --to DIR restores into another folder")
 }

@@ -25,7 +25,7 @@ const BLOCK: u64 = 512;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub(super) enum What {
     /// A file of so many bytes, holes counted.
     File(u64),
     /// Another name of a file that came before.
@@ -44,7 +44,7 @@ pub enum What {
 
 /// One entry. Its name is relative and has no `..`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Where it belongs, below wherever the archive is extracted.
     pub path: PathBuf,
     /// What it is.
@@ -66,7 +66,7 @@ pub struct Entry {
 }
 
 /// An archive being read.
-pub struct Reader {
+pub(super) struct Reader {
     inlet: Inlet,
     current: Bytes,
     /// What is left of the present entry's stored content, and the padding behind it.
@@ -93,7 +93,7 @@ struct Said {
 
 impl Reader {
     /// Reads from a stream.
-    pub fn new(inlet: Inlet) -> Self {
+    pub(super) fn new(inlet: Inlet) -> Self {
         let none = Vec::new().into_iter();
         Self { inlet, current: Bytes::new(), left: 0, padding: 0, stretches: none, stretch: (0, 0) }
     }
@@ -102,7 +102,7 @@ impl Reader {
     ///
     /// # Errors
     /// The archive is damaged, cut short or made to do harm; the stream broke off.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>> {
+    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>> {
         let mut said = Said::default();
         let mut told = false;
         loop {
@@ -134,7 +134,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::next_entry`].
-    pub fn piece(&mut self) -> Result<Option<(u64, Bytes)>> {
+    pub(super) fn piece(&mut self) -> Result<Option<(u64, Bytes)>> {
         while self.stretch.1 == 0 {
             match self.stretches.next() {
                 Some(next) => self.stretch = next,

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::error::{Error, Kind, Result};
 
 /// The wanted parts of an archive; of nothing said, all of it.
-pub struct Chosen {
+pub(super) struct Chosen {
     wishes: Vec<Wish>,
 }
 
@@ -23,7 +23,7 @@ impl Chosen {
     ///
     /// # Errors
     /// Something is no glob.
-    pub fn new(wanted: &[String]) -> Result<Self> {
+    pub(super) fn new(wanted: &[String]) -> Result<Self> {
         let wish = |text: &String| {
             let relative = text.trim_matches('/');
             let usage = |why: String| Error::new(Kind::Usage, format!("`{text}` names no file")).because(why);
@@ -38,7 +38,7 @@ impl Chosen {
     }
 
     /// Whether an entry is wanted: it, or a folder it is in, is named or matched.
-    pub fn takes(&mut self, path: &Path) -> bool {
+    pub(super) fn takes(&mut self, path: &Path) -> bool {
         let mut taken = self.wishes.is_empty();
         for wish in &mut self.wishes {
             let met = path.ancestors().any(|part| part == wish.exact || wish.glob.is_match(part));
@@ -52,7 +52,7 @@ impl Chosen {
     ///
     /// # Errors
     /// Something matched nothing.
-    pub fn all_met(&self) -> Result<()> {
+    pub(super) fn all_met(&self) -> Result<()> {
         let missed: Vec<&str> = self.wishes.iter().filter(|w| !w.met).map(|w| w.text.as_str()).collect();
         if missed.is_empty() {
             return Ok(());

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 const STRETCHES: usize = 65_536;
 
 /// Where the data of a file with holes lies; `None` for one without, or with too many to be worth it.
-pub fn stretches(file: &File, meta: &Metadata) -> io::Result<Option<Vec<(u64, u64)>>> {
+pub(super) fn stretches(file: &File, meta: &Metadata) -> io::Result<Option<Vec<(u64, u64)>>> {
     let size = meta.len();
     if meta.blocks() * 512 >= size {
         return Ok(None);

@@ -19,7 +19,7 @@ const ENTRY: u64 = 1536;
 
 /// Paths and what is left out of them.
 #[derive(Debug, Clone)]
-pub struct Tree {
+pub(super) struct Tree {
     roots: Vec<PathBuf>,
     by_name: GlobSet,
     by_path: GlobSet,
@@ -30,7 +30,7 @@ impl Tree {
     ///
     /// # Errors
     /// The key that is wrong.
-    pub fn new(options: &SourceOptions) -> Result<Self, OptionError> {
+    pub(super) fn new(options: &SourceOptions) -> Result<Self, OptionError> {
         let wrong = |key, message: String, help: &str| OptionError { key, message, help: Some(help.into()) };
         if options.files.is_empty() {
             return Err(wrong(
@@ -81,12 +81,12 @@ impl Tree {
     }
 
     /// The configured paths.
-    pub fn roots(&self) -> &[PathBuf] {
+    pub(super) fn roots(&self) -> &[PathBuf] {
         &self.roots
     }
 
     /// Everything at and below a root that is not excluded, folders before what is in them.
-    pub fn walk<'a>(&'a self, root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<'a> {
+    pub(super) fn walk<'a>(&'a self, root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<'a> {
         let walk = WalkDir::new(root).follow_links(false).follow_root_links(false);
         walk.into_iter().filter_entry(|entry| !self.excludes(entry.path()))
     }
@@ -100,7 +100,7 @@ impl Tree {
     ///
     /// # Errors
     /// A root is missing, a link, or holds no files; something cannot be read.
-    pub fn survey(&self, stop: &Stop) -> Result<(Vec<Object>, u64)> {
+    pub(super) fn survey(&self, stop: &Stop) -> Result<(Vec<Object>, u64)> {
         let mut objects = Vec::new();
         let (mut unreadable, mut count, mut estimate) = (Vec::new(), 0u64, 0u64);
         let all_powerful = rustix::process::geteuid().is_root();
@@ -158,18 +158,18 @@ impl Tree {
 }
 
 /// The object of a root.
-pub fn folder(root: &Path, files: u64, bytes: u64) -> Object {
+pub(super) fn folder(root: &Path, files: u64, bytes: u64) -> Object {
     Object { kind: "folder".into(), name: root.display().to_string(), count: Some(files), bytes: Some(bytes) }
 }
 
 /// A root without a single file is no backup.
-pub fn no_files(root: &Path) -> Error {
+pub(super) fn no_files(root: &Path) -> Error {
     Error::failed(format!("{} holds no files to archive", root.display()))
         .hint("check the path in `files`, the patterns in `exclude`, and whether the file system is mounted")
 }
 
 /// What cannot be read makes a backup incomplete, and an incomplete backup is none.
-pub fn may_not_read(named: &[String], count: u64) -> Error {
+pub(super) fn may_not_read(named: &[String], count: u64) -> Error {
     let more = count - named.len() as u64;
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Error::new(Kind::NotPermitted, format!("cannot read {}{more}", named.join(", "))).hint(
@@ -179,7 +179,7 @@ pub fn may_not_read(named: &[String], count: u64) -> Error {
 }
 
 /// An error of reading one file.
-pub fn cannot_read(path: &Path, error: io::Error) -> Error {
+pub(super) fn cannot_read(path: &Path, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::PermissionDenied {
         return may_not_read(&[path.display().to_string()], 1);
     }

@@ -30,7 +30,7 @@ const SMALL: u64 = 64 * 1024;
 const ZEROS: [u8; 512] = [0; 512];
 
 /// An archive in the making.
-pub struct Writer {
+pub(super) struct Writer {
     out: Outlet,
     owners: Owners,
     /// Where the first name of a file with several lies, by device and inode, until all its names were seen.
@@ -49,7 +49,7 @@ struct Content<'a> {
 
 impl Writer {
     /// An empty archive.
-    pub fn new(out: Outlet) -> Self {
+    pub(super) fn new(out: Outlet) -> Self {
         Self { out, owners: Owners::here(), links: HashMap::new(), notes: Notes::default() }
     }
 
@@ -57,7 +57,7 @@ impl Writer {
     ///
     /// # Errors
     /// Something exists but cannot be read, or nobody takes the stream any more.
-    pub fn add_root(&mut self, tree: &Tree, root: &Path, stop: &Stop) -> Result<Object> {
+    pub(super) fn add_root(&mut self, tree: &Tree, root: &Path, stop: &Stop) -> Result<Object> {
         // Files are opened below this, without following a link that somebody puts in their way.
         let above = root.parent().unwrap_or(root);
         let above_fd = rustix::fs::open(above, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -90,7 +90,7 @@ impl Writer {
     ///
     /// # Errors
     /// Nobody takes the stream any more.
-    pub fn finish(mut self) -> Result<Vec<String>> {
+    pub(super) fn finish(mut self) -> Result<Vec<String>> {
         self.put(&ZEROS)?;
         self.put(&ZEROS)?;
         self.out.end()?;
