@@ -2,6 +2,7 @@
 
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::cast_possible_truncation,
     clippy::cloned_ref_to_slice_refs,
     clippy::disallowed_methods,
@@ -11,6 +12,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::significant_drop_in_scrutinee,
     clippy::string_slice,
     clippy::unreachable,
     clippy::unwrap_used,
