@@ -1,15 +1,14 @@
 //! The verbs as a sysadmin types them: output, exit codes, JSON.
 
+mod history;
+mod keys;
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 
-use qbackd::error::{Error, Kind, Result};
-use qbackd::history::{Ending, History, Level, NewRun, StateDir, lock};
-use qbackd::model::{Outcome, RunId, RunKind, SystemClock};
+use qbackd::error::{Kind, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -18,7 +17,7 @@ const CHILD: &str = "QBACKD_TEST_CHILD";
 
 fn qbackd(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qbackd"));
-    command.args(args).stdin(Stdio::null()).env_remove("QBACKD_CONFIG").env_remove("STATE_DIRECTORY");
+    command.args(args).stdin(Stdio::null()).env("QBACKD_CONFIG", "/nonexistent").env_remove("STATE_DIRECTORY");
     command
 }
 
@@ -124,101 +123,19 @@ fn with_json_a_failure_is_one_document_on_stdout_and_words_on_stderr() {
 }
 
 #[test]
-fn a_new_identity_is_one_that_age_itself_takes() {
+fn check_shows_every_error_at_its_place_and_exits_with_78() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("identity.txt");
-    let (code, out, err) = run(&["keygen", "-o", utf8(&file)]);
-    assert_eq!(code, Some(0), "{err}");
-    assert!(err.contains("Store a copy of the identity somewhere else"), "{err}");
-    let recipient = out.trim_end();
-    assert_eq!(mode(&file), 0o600);
-
-    // The form of age-keygen(1), to the line.
-    let text = std::fs::read_to_string(&file).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    assert!(
-        lines[0].starts_with("# created: 20") && lines[0].len() == "# created: 2026-11-20T02:00:00Z".len(),
-        "{text}"
-    );
-    assert_eq!(lines[1], format!("# public key: {recipient}"));
-    assert!(lines[2].starts_with("AGE-SECRET-KEY-1") && lines.len() == 3);
-    assert!(!format!("{out}{err}").contains(lines[2]), "the key was shown");
-
-    assert_eq!(tool(&["age-keygen", "-y", utf8(&file)], b""), out);
-    let sealed = dir.path().join("sealed");
-    tool(&["age", "-r", recipient, "-o", utf8(&sealed)], b"hello");
-    assert_eq!(tool(&["age", "-d", "-i", utf8(&file), utf8(&sealed)], b""), "hello");
-    assert_eq!(run(&["keygen", "-y", utf8(&file)]), (Some(0), out.clone(), String::new()));
-
-    // Nothing is overwritten.
-    let (code, out, err) = run(&["keygen", "-o", utf8(&file)]);
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("hint: nothing is overwritten"), "{err}");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
-}
-
-#[test]
-fn keygen_without_a_file_prints_the_identity_alone() {
-    let (code, out, err) = run(&["keygen"]);
-    assert_eq!(code, Some(0));
-    let recipient = tool(&["age-keygen", "-y"], out.as_bytes());
-    assert_eq!(err, format!("Public key: {recipient}"));
-    let (code, out, _) = run(&["keygen", "--json"]);
-    assert_eq!(code, Some(2));
-    assert!(!out.contains("AGE-SECRET-KEY"));
-}
-
-#[test]
-fn recipients_of_identities_that_age_keygen_made_are_printed() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("many");
-    let two = format!("{}{}", tool(&["age-keygen"], b""), tool(&["age-keygen"], b""));
-    std::fs::write(&file, &two).unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
-    let (code, out, _) = run(&["keygen", "-y", utf8(&file)]);
-    assert_eq!((code, out), (Some(0), tool(&["age-keygen", "-y", utf8(&file)], b"")));
-
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
-    let (code, _, err) = run(&["keygen", "-y", utf8(&file)]);
-    assert_eq!(code, Some(78));
-    assert!(err.contains(&format!("hint: chmod o-rwx {}", file.display())), "{err}");
-}
-
-#[test]
-fn init_writes_a_configuration_and_a_key_that_open_what_they_close() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("etc \"quoted\"");
-    let root = dir.path().join("backups");
-    let args = ["init", "--config", utf8(&config), "--root", utf8(&root)];
-    let (code, out, err) = run(&args);
-    assert_eq!(code, Some(0), "{err}");
-    assert!(err.contains("Store a copy of the identity somewhere else"), "{err}");
-    assert!(out.contains("qbackd check --config"), "{out}");
-    let file = |name: &str| config.join(name);
-    assert_eq!([mode(&file("identity.txt")), mode(&file("recipients.txt"))], [0o600, 0o644]);
-    assert!(!format!("{out}{err}").contains("AGE-SECRET-KEY"));
-
-    let table: toml::Table = std::fs::read_to_string(file("qbackd.toml")).unwrap().parse().unwrap();
-    assert_eq!(table["destination"]["local"]["root"].as_str(), root.to_str());
-    assert_eq!(table["encryption"]["default"]["recipients_file"].as_str(), file("recipients.txt").to_str());
-
-    let sealed = dir.path().join("sealed");
-    tool(&["age", "-R", utf8(&file("recipients.txt")), "-o", utf8(&sealed)], b"hello");
-    assert_eq!(tool(&["age", "-d", "-i", utf8(&file("identity.txt")), utf8(&sealed)], b""), "hello");
-}
-
-#[test]
-fn init_writes_nothing_at_all_where_something_is() {
-    for there in ["qbackd.toml", "other.toml", "recipients.txt", "identity.txt"] {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(there), "mine").unwrap();
-        let (code, _, err) = run(&["init", "--config", utf8(dir.path())]);
-        assert_eq!(code, Some(1), "{there}");
-        assert!(err.contains(there) && err.contains("nothing was written"), "{err}");
-        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
-        assert_eq!(left, [there]);
-        assert_eq!(std::fs::read(dir.path().join(there)).unwrap(), b"mine");
-    }
+    let file = dir.path().join("a.toml");
+    std::fs::write(&file, "[destination.local]\nservice = \"fs\"\nroot = 5\n\n[polcy.nightly]\n").unwrap();
+    let (code, out, err) = run(&["check", "--config", utf8(dir.path())]);
+    assert_eq!((code, out.as_str()), (Some(78), ""));
+    assert!(err.contains(&format!("--> {}:5:", file.display())) && err.contains("polcy"), "{err}");
+    assert!(err.ends_with(&format!("error: {} has 2 errors\n", dir.path().display())), "{err}");
+    let (code, out, _) = run(&["check", "--config", utf8(dir.path()), "--json"]);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["errors"]), (Some(78), &2.into()));
+    assert_eq!(document["findings"][0]["file"], utf8(&file));
+    assert_eq!(run(&["check", "--config", utf8(&dir.path().join("absent"))]).0, Some(78));
 }
 
 #[test]
@@ -239,181 +156,9 @@ fn bash_completes_verbs_and_flags() {
     }
 }
 
-/// A history with an ended run of shop, a failed one of blog, and one of www that is going on.
-struct Book {
-    dir: tempfile::TempDir,
-    state: Arc<StateDir>,
-    history: History,
-    shop: RunId,
-    blog: RunId,
-}
-
-fn book() -> Book {
-    let dir = tempfile::tempdir().unwrap();
-    let state = Arc::new(StateDir::prepare(&dir.path().join("state")).unwrap());
-    let (history, _) = History::open(state.clone(), "db1", Arc::new(SystemClock)).unwrap();
-    let shop = history.begin(backup("shop"), None).unwrap();
-    history.line(&shop, Level::Info, "84 tables");
-    history.line(&shop, Level::Warning, "a tool said \u{1b}[2Jthis\nand that");
-    let ending = Ending { stored_bytes: Some(5 << 20), tables: Some(84), ..Ending::new(Outcome::Succeeded) };
-    history.finish(&shop, ending).unwrap();
-    let blog = history.begin(backup("blog"), None).unwrap();
-    let error = Error::failed("cannot reach db1").because("connection refused").hint("start it");
-    history.finish(&blog, Ending::of(&error)).unwrap();
-    Book { dir, state, history, shop, blog }
-}
-
-fn backup(database: &str) -> NewRun {
-    NewRun {
-        kind: RunKind::Backup,
-        database: database.parse().unwrap(),
-        destinations: vec!["local".into()],
-        backup: None,
-        initiated_by: "root".into(),
-    }
-}
-
-impl Book {
-    fn ask(&self, args: &[&str]) -> Command {
-        let mut command = qbackd(&["history"]);
-        command.args(args).env("STATE_DIRECTORY", self.state.path());
-        command
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let (code, out, err) = said(self.ask(args).arg("--json"));
-        assert_eq!((code, err.as_str()), (Some(0), ""));
-        serde_json::from_str(&out).unwrap()
-    }
-}
-
-#[test]
-fn history_shows_who_when_how_long_how_big_and_how_it_ended() {
-    let book = book();
-    let (code, out, err) = said(&mut book.ask(&[]));
-    assert_eq!((code, err.as_str()), (Some(0), ""));
-    let lines: Vec<_> = out.lines().collect();
-    assert_eq!(lines.len(), 3, "{out}");
-    assert!(lines[0].starts_with(" RUN") && lines[0].ends_with("ERROR"), "{out}");
-    let failed = ["db1-", "blog", "(now)", "failed", "root", "cannot reach db1: connection refused"];
-    let succeeded = ["db1-", "shop", "(now)", "5.0 MiB", "succeeded", "root"];
-    assert!(failed.iter().all(|word| lines[1].contains(word)), "{out}");
-    assert!(succeeded.iter().all(|word| lines[2].contains(word)), "{out}");
-    assert!(!out.contains('\u{1b}'), "colours without a terminal: {out}");
-
-    let (_, shop, _) = said(&mut book.ask(&["shop"]));
-    assert!(shop.contains(book.shop.as_str()) && !shop.contains(book.blog.as_str()), "{shop}");
-    let (_, newest, _) = said(&mut book.ask(&["-n", "1"]));
-    assert!(newest.contains(book.blog.as_str()) && !newest.contains(book.shop.as_str()), "{newest}");
-}
-
-#[test]
-fn history_in_json_has_names_that_scripts_can_rely_on() {
-    let book = book();
-    let all = book.json(&[]);
-    let run = &all["runs"][1];
-    assert_eq!(run["id"], book.shop.as_str());
-    assert_eq!(
-        (&run["outcome"], &run["stored_bytes"], &run["tables"]),
-        (&"succeeded".into(), &5_242_880.into(), &84.into())
-    );
-    let keys: Vec<_> = run.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(
-        keys.join(" "),
-        "backup database destinations ended error hint id initiated_by kind notes outcome phases plain_bytes rows started \
-         stored_bytes tables"
-    );
-    let one = book.json(&[book.shop.as_str()]);
-    assert_eq!(one["run"], *run);
-    assert_eq!((&one["lines"][0]["level"], &one["lines"][0]["text"]), (&"info".into(), &"84 tables".into()));
-}
-
-#[test]
-fn a_run_shows_its_own_lines_made_harmless() {
-    let book = book();
-    // All but the last character, which is as unique as the whole.
-    let id = book.shop.as_str();
-    let (code, out, _) = said(&mut book.ask(&[&id[..id.len() - 1]]));
-    assert_eq!(code, Some(0));
-    assert!(out.contains(&format!("run           {id}\n")) && out.contains("outcome       succeeded\n"), "{out}");
-    assert!(out.contains("  info     84 tables\n"), "{out}");
-    assert!(out.contains("  warning  a tool said  [2Jthis and that\n"), "{out}");
-    let (_, out, _) = said(&mut book.ask(&[book.blog.as_str()]));
-    assert!(out.contains("error         cannot reach db1: connection refused\nhint          start it\n"), "{out}");
-}
-
-#[test]
-fn a_run_that_died_is_not_shown_as_running() {
-    let book = book();
-    let held = lock::try_lock(&book.state, &"www".parse().unwrap()).unwrap().unwrap();
-    book.history.begin(backup("www"), Some(&held)).unwrap();
-    assert_eq!(book.json(&["www"])["runs"][0]["outcome"], Value::Null);
-    assert!(said(&mut book.ask(&["www"])).1.contains(" running "));
-    // What a kill does: the lock is free, and nobody wrote an end.
-    drop(held);
-    assert_eq!(book.json(&["www"])["runs"][0]["outcome"], "interrupted");
-    assert!(said(&mut book.ask(&["www"])).1.contains("its process died"));
-}
-
-#[test]
-fn a_run_is_followed_until_it_ends() {
-    let book = book();
-    let run = book.history.begin(backup("www"), None).unwrap();
-    book.history.line(&run, Level::Info, "one");
-    let mut child = book.ask(&[run.as_str(), "-f"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(std::result::Result::unwrap);
-    assert!(lines.any(|line| line.ends_with("  info     one")));
-    book.history.line(&run, Level::Info, "two");
-    assert!(lines.any(|line| line.ends_with("  info     two")));
-    book.history.finish(&run, Ending::new(Outcome::Vetoed)).unwrap();
-    assert_eq!(lines.last().as_deref(), Some("vetoed"));
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-}
-
-#[test]
-fn runs_are_followed_until_ctrl_c() {
-    let book = book();
-    let mut child = book.ask(&["-f", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
-    assert_eq!([next()["id"].clone(), next()["id"].clone()], [book.shop.as_str(), book.blog.as_str()]);
-    let run = book.history.begin(backup("www"), None).unwrap();
-    assert_eq!(next()["outcome"], Value::Null);
-    book.history.finish(&run, Ending::new(Outcome::Succeeded)).unwrap();
-    let ended = next();
-    assert_eq!((&ended["id"], &ended["outcome"]), (&run.as_str().into(), &"succeeded".into()));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-}
-
-#[test]
-fn nothing_recorded_is_no_failure() {
-    let dir = tempfile::tempdir().unwrap();
-    let ask = |args: &[&str]| said(qbackd(args).env("STATE_DIRECTORY", dir.path().join("absent")));
-    assert_eq!(ask(&["history"]), (Some(0), String::new(), "no run is recorded yet\n".into()));
-    assert_eq!(ask(&["history", "--json"]), (Some(0), "{\n  \"runs\": []\n}\n".into(), String::new()));
-    assert!(!dir.path().join("absent").exists());
-}
-
-#[test]
-fn a_history_that_is_closed_to_the_caller_exits_with_77_and_tells_who_may() {
-    let book = book();
-    std::fs::set_permissions(book.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::set_permissions(book.state.path(), PermissionsExt::from_mode(0o000)).unwrap();
-    let mut ask = book.ask(&[]);
-    if rustix::process::geteuid().is_root() {
-        // Nothing is closed to root; nobody is a stranger.
-        ask.uid(65534).gid(65534);
-    }
-    let (code, _, err) = said(&mut ask);
-    std::fs::set_permissions(book.state.path(), PermissionsExt::from_mode(0o750)).unwrap();
-    assert_eq!(code, Some(77), "{err}");
-    assert!(err.contains("hint: run as root or as the user qbackd"), "{err}");
-}
-
 #[test]
 fn a_reader_that_goes_away_ends_the_output_and_nothing_else() {
-    let book = book();
+    let book = history::book();
     for args in [&["history"][..], &["history", "--json"], &["completions", "bash"], &["--help"], &["history", "-f"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

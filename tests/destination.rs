@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::keys::Keys;
 
-fn fs_store(root: &Path) -> Store {
+pub fn fs_store(root: &Path) -> Store {
     let options = DestinationOptions {
         service: "fs".into(),
         service_options: [("root".to_owned(), OptionValue::Text(root.to_str().unwrap().into()))].into(),
@@ -34,7 +34,7 @@ fn new_id() -> BackupRef {
     BackupRef { database: "shop".parse().unwrap(), id: BackupId::new(jiff::Timestamp::now(), BackupType::Full) }
 }
 
-fn packing(recipients: Option<Recipients>) -> Packing {
+pub fn packing(recipients: Option<Recipients>) -> Packing {
     Packing { compression: CompressionOptions::Zstd(3), workers: 2, recipients: recipients.map(Arc::new) }
 }
 
@@ -61,7 +61,7 @@ async fn put(draft: &dyn Draft, name_: &str, bytes: &[u8]) {
     outlet.end_async().await.unwrap();
 }
 
-async fn publish(repository: &Plain, packing: Packing, files: &[(&str, &[u8])]) -> Manifest {
+pub async fn publish(repository: &Plain, packing: Packing, files: &[(&str, &[u8])]) -> Manifest {
     let at = new_id();
     let recipients = packing.recipients.as_ref().map(|r| r.listed()).unwrap_or_default();
     let draft = repository.begin(&at, packing, None, &Progress::default()).await.unwrap();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use qbackd::config::{UNBUILT, accepted_keys};
+
 /// The pages, by file.
 const VERBS: &str = include_str!("../man/qbackd.8");
 const KEYS: &str = include_str!("../man/qbackd.toml.5");
@@ -35,8 +37,9 @@ fn options_of_the_program(help: &str) -> Words {
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     lines
         .flat_map(|line| line.split([' ', ',', '=']).take_while(|word| word.is_empty() || word.starts_with('-')))
-        .filter(|word| !word.is_empty())
         .map(|word| word.trim_end_matches("...").to_owned())
+        // An empty word comes from a comma and a blank, a bare dash begins the entry of a list.
+        .filter(|word| word.len() > 1)
         .collect()
 }
 
@@ -87,7 +90,7 @@ fn mandoc_finds_no_fault() {
 fn a_help_text_is_read_as_clap_writes_it() {
     let help = "Back up\n\nUsage: qbackd [OPTIONS] <COMMAND>\n\nCommands:\n  try     Prove it\n          on one screen\n  backup  Now\n  \
                 help    Print this\n\nOptions:\n  -n, --number <N>       At most [default: 50]\n      --identity <FILE>...\n          A file\n  \
-                -f, --follow\n      --level=<LEVEL>  How - much\n";
+                -f, --follow\n      --level=<LEVEL>  How - much\n          - decode: all\n";
     assert_eq!(Vec::from_iter(verbs_of_help(help)), ["backup", "try"]);
     assert_eq!(
         Vec::from_iter(options_of_the_program(help)),
@@ -155,35 +158,16 @@ fn keys_of_the_page() -> BTreeMap<(String, String), Entry> {
     keys
 }
 
-/// The keys the configuration knows, by table, those without an effect marked by `?`. Options of services and of ways to notify are
-/// not ours to list.
+/// The tables that have a section of their own; the others are tables within their keys.
+const SECTIONS: [&str; 7] = ["daemon", "destination", "encryption", "signing", "policy", "database", "notify"];
+
+/// The keys the configuration accepts, by table, and whether they are without an effect. What a way to notify takes hangs on its
+/// `type`, and is told there.
 fn keys_of_the_program() -> BTreeMap<(String, String), bool> {
-    let tables = [
-        (
-            "daemon",
-            "state_dir control_socket? max_parallel timezone? listen? history_keep? shutdown_grace? status? detach_after?",
-        ),
-        (
-            "destination",
-            "service label credentials_file? profile? prune? keep? max_bandwidth? volume_size? concurrency? timeout? retries? \
-             min_free require_mount allow_http? public_endpoint? format?",
-        ),
-        ("encryption", "recipients recipients_file passphrase identity_files"),
-        ("signing", "key_file? trusted?"),
-        (
-            "policy",
-            "full? incremental? drill? pitr? max_loss? destinations encryption compression keep? timeout stall_timeout retry? \
-             randomized_delay? persistent? not_between? pause_after? stale_after? notify? owner? hooks? stop_units? enabled?",
-        ),
-        (
-            "database",
-            "policy url engine files exclude dump restore password? tls? replicas? max_lag? method? jobs? chain_max? databases? \
-             include_tables? exclude_tables? lock_timeout? nice? ionice? tools_dir? dump_args? check_sql?",
-        ),
-        ("notify", "type?"),
-    ];
-    let keys = tables.iter().flat_map(|(table, keys)| keys.split_whitespace().map(move |key| (*table, key)));
-    keys.map(|(table, key)| ((table.to_owned(), key.trim_end_matches('?').to_owned()), key.ends_with('?'))).collect()
+    let later = |table, key| UNBUILT.iter().any(|(t, k, _)| *t == table && (*k == key || *k == "*"));
+    let keys = accepted_keys().into_iter().chain([("notify", "type")]);
+    let keys = keys.filter(|(table, _)| SECTIONS.contains(table));
+    keys.map(|(table, key)| ((table.to_owned(), key.to_owned()), later(table, key))).collect()
 }
 
 #[test]
@@ -203,6 +187,14 @@ fn the_manual_has_every_key_and_says_which_do_not_act_yet() {
         wrong.push(format!("[{table}] {key} is in man/qbackd.toml.5, but no such key exists"));
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_manual_names_the_keys_of_tables_within_tables() {
+    let named: Words =
+        KEYS.lines().filter(|line| line.starts_with('.')).flat_map(str::split_whitespace).map(str::to_owned).collect();
+    let missing: Vec<_> = accepted_keys().into_iter().filter(|(_, key)| !named.contains(*key)).collect();
+    assert_eq!(missing, []);
 }
 
 #[test]

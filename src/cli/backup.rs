@@ -1,16 +1,25 @@
 //! `qbackd backup`: back up now.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::sync::Arc;
 
-use super::Global;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use futures::{StreamExt, stream};
+use serde::Serialize;
+
+use super::{Global, ground, output, owner, progress, report, signals};
+use crate::config::Database;
 use crate::error::{Error, Kind, Result};
-use crate::model::{BackupType, Name};
+use crate::job::Context;
+use crate::job::backup::{Made, backup};
+use crate::model::{BackupType, Name, Progress};
 
 /// Back up databases now.
 ///
-/// Dumps, compresses, encrypts and stores each database as its policy says, and publishes the backup only when all of it
-/// is proven: the tool ended well, every byte was counted and hashed, the destination holds what was sent. Exits with 75
-/// if another run of the database is going on. Ctrl-C cancels; nothing half is left to be seen.
+/// Dumps, compresses, encrypts and stores each database as its policy says, and
+/// publishes the backup only when all of it is proven: the tool ended well, every
+/// byte was counted and hashed, the destination holds what was sent. Exits with
+/// 75 if another run of the database is going on. Ctrl-C cancels; nothing half is
+/// left to be seen.
 ///
 /// Examples:
 ///   qbackd backup shop
@@ -37,7 +46,93 @@ pub(super) struct Args {
     pub(super) no_block: bool,
 }
 
+#[derive(Serialize)]
+struct Printed {
+    backups: Vec<report::Backup>,
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    database: Name,
+    error: String,
+    hint: Option<String>,
+}
+
 /// Runs the verb.
-pub(super) fn run(_args: &Args, _global: &Global) -> Result<()> {
-    Err(Error::new(Kind::Unavailable, "`backup` is not built"))
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if args.no_block {
+        return Err(Error::new(Kind::Unavailable, "there is no daemon to hand the work to")
+            .hint("without --no-block the backup is made here and now"));
+    }
+    let plan = ground::plan(global)?;
+    owner::become_owner(&plan.daemon.state_dir)?;
+    signals::block_on(|cancel| async {
+        let context = ground::context(plan, "backup", cancel)?;
+        let databases = chosen(&context, args)?;
+        work(&context, databases, args, global).await
+    })
+}
+
+fn chosen(context: &Context, args: &Args) -> Result<Vec<Arc<Database>>> {
+    let databases: Vec<Arc<Database>> = if args.all {
+        context.plan.databases.values().filter(|database| database.policy.enabled).cloned().collect()
+    } else {
+        args.names.iter().map(|name| context.database(name)).collect::<Result<_>>()?
+    };
+    if databases.is_empty() {
+        return Err(Error::new(Kind::Usage, "there is no database to back up")
+            .hint("name one in the configuration: [database.NAME]"));
+    }
+    for database in &databases {
+        let can = database.engine.abilities.iter().any(|a| a.method == database.source.method && a.incremental);
+        if args.kind == Some(BackupType::Incremental) && !can {
+            return Err(Error::new(Kind::Usage, format!("{} cannot be backed up incrementally", database.name))
+                .because(format!("the engine {} makes full backups only", database.engine.name)));
+        }
+    }
+    Ok(databases)
+}
+
+/// Backs up as many at a time as `max_parallel` allows. One that fails stops no other.
+async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, global: &Global) -> Result<()> {
+    let watched: Vec<(Name, Progress)> = databases.iter().map(|d| (d.name.clone(), Progress::default())).collect();
+    let parallel = usize::try_from(context.plan.daemon.options.max_parallel).unwrap_or(1).max(1);
+    let runs = databases.iter().zip(&watched).map(|(database, (_, progress))| async move {
+        let made = backup(context, database, args.to.as_ref(), progress).await;
+        if let (Ok(made), false) = (&made, global.json) {
+            output::line(&told(made))?;
+        }
+        Ok((database.name.clone(), made))
+    });
+    let ended: Vec<Result<(Name, Result<Made>)>> =
+        progress::watch(&watched, stream::iter(runs).buffer_unordered(parallel).collect()).await;
+    let (mut printed, mut errors) = (Printed { backups: Vec::new(), failed: Vec::new() }, Vec::new());
+    for ended in ended {
+        match ended? {
+            (_, Ok(made)) => printed.backups.push(report::Backup::new(&made.manifest, made.destination.as_str())),
+            (database, Err(e)) => {
+                printed.failed.push(Failed { database, error: e.line(), hint: e.remedy().map(Into::into) });
+                errors.push(e);
+            }
+        }
+    }
+    if global.json {
+        output::json(&printed)?;
+    }
+    // All are told; the last one also decides the exit code.
+    let last = errors.pop();
+    for error in errors {
+        output::error(&error, signals::exit_code(&error), global.json);
+    }
+    last.map_or(Ok(()), Err)
+}
+
+fn told(made: &Made) -> String {
+    let manifest = &made.manifest;
+    let mut text = format!("{} at {}: ok: {}", manifest.reference(), made.destination, report::figures(manifest));
+    for note in &manifest.notes {
+        text.push_str(&format!("\n  note: {}", output::clean(note)));
+    }
+    text
 }

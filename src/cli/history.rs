@@ -8,23 +8,25 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Global, human, output, signals, state};
+use super::{Global, human, output, signals};
+use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::history::{Filter, Line, Reader, Run, StateDir};
 use crate::model::{Clock, Outcome, Size, SystemClock};
 
 /// Show the runs: when, how long, how big, how they ended, who asked.
 ///
-/// With the id of a run, or the beginning of it if that is unique: everything about it and its own lines. Runs of every
-/// kind are here, also those that failed before they had begun. With -f and --json every run (or line) is a document on
-/// a line of its own.
+/// With the id of a run, or the beginning of it if that is unique: everything
+/// about it and its own lines. Runs of every kind are here, also those that
+/// failed before they had begun. With -f and --json every run (or line) is a
+/// document on a line of its own.
 ///
 /// Examples:
 ///   qbackd history
 ///   qbackd history shop -n 5
 ///   qbackd history 20261120T020000Z-db1-k3f9x2ab
 ///   qbackd history -f
-///   qbackd history shop --json | jq -r '.runs[0].outcome'
+///   qbackd history shop --json | jq -r '.runs | first | .outcome'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -74,7 +76,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 impl Book {
     /// `None` if no run was ever recorded.
     fn open(global: &Global) -> Result<Option<Self>> {
-        let path = state::dir(global)?;
+        // A mistake somewhere in the files must not hide what happened.
+        let path = config::daemon(&global.config).state_dir;
         if matches!(std::fs::symlink_metadata(&path), Err(e) if e.kind() == std::io::ErrorKind::NotFound) {
             return Ok(None);
         }
@@ -156,7 +159,7 @@ fn row(run: &Run, now: Timestamp) -> Vec<String> {
         run.id.to_string(),
         run.database.to_string(),
         run.kind.to_string(),
-        format!("{} ({})", human::local(run.started), human::ago(run.started, now)),
+        human::local(run.started),
         length(run, now),
         run.stored_bytes.map_or_else(String::new, |bytes| Size(bytes).to_string()),
         outcome(run).to_owned(),

@@ -9,7 +9,8 @@ use crate::model::{Clock, SystemClock};
 
 /// Write a first configuration: a local destination, a new key, and comments that teach.
 ///
-/// Nothing is overwritten: if anything it would write is there, nothing is written at all.
+/// Nothing is overwritten: if anything it would write is there, nothing is
+/// written at all.
 ///
 /// Examples:
 ///   qbackd init

@@ -15,10 +15,11 @@ use crate::error::{Error, Explain, Kind, Result, from_io};
 use crate::model::secret::read_private;
 use crate::model::{Clock, SystemClock};
 
-/// Make a key: an age identity that opens backups, and the recipient they are encrypted to.
+/// Make a key: an age identity and its recipient.
 ///
-/// The identity is the only thing that opens a backup; the recipient (age1…) is no secret and goes into the
-/// configuration. The file is what age-keygen(1) makes, and `age -d -i FILE` takes it. Without -o it goes to stdout.
+/// The identity is the only thing that opens a backup; the recipient (age1…) is
+/// no secret and goes into the configuration. The file is what age-keygen(1)
+/// makes, and `age -d -i FILE` takes it. Without -o it goes to stdout.
 ///
 /// Examples:
 ///   qbackd keygen -o identity.txt

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod delete;
 mod download;
+mod ground;
 mod history;
 mod human;
 mod init;
@@ -17,10 +18,10 @@ mod logging;
 mod output;
 pub mod owner;
 pub mod progress;
+mod report;
 mod restore;
 mod show;
 pub mod signals;
-mod state;
 mod r#try;
 mod verify;
 
@@ -47,15 +48,16 @@ Exit codes:
   78  the configuration is wrong
   130, 143  ended by Ctrl-C or SIGTERM
 
-With --json exactly one document goes to stdout, {\"error\": {\"kind\", \"message\", \"hint\", \"exit_code\"}} if the verb
-failed before it had a result. Messages for people go to stderr.
+With --json exactly one document goes to stdout. If the verb failed before it
+had a result that is {\"error\": {\"kind\", \"message\", \"hint\", \"exit_code\"}}.
+Messages for people go to stderr.
 
 First steps:
-  qbackd try                    see it work, without any configuration
-  qbackd init                   write a first configuration
-  qbackd check                  see whether it is right
-  qbackd backup --all           make backups
-  qbackd restore shop --dry-run see how they would come back";
+  qbackd try                     see it work, without any configuration
+  qbackd init                    write a first configuration
+  qbackd check                   see whether it is right
+  qbackd backup --all            make backups
+  qbackd restore shop --dry-run  see how they would come back";
 
 #[derive(Debug, Parser)]
 #[command(name = "qbackd", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 120)]
@@ -71,7 +73,14 @@ struct Cli {
 #[command(next_help_heading = "Everywhere")]
 struct Global {
     /// The folder of the configuration.
-    #[arg(long, global = true, value_name = "DIR", env = "QBACKD_CONFIG", default_value = "/etc/qbackd")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "QBACKD_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/qbackd"
+    )]
     config: PathBuf,
     /// Print one JSON document for programs.
     #[arg(long, global = true)]
@@ -115,8 +124,9 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match dispatch(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::error(&error, cli.global.json);
-            ExitCode::from(signals::exit_code(&error))
+            let code = signals::exit_code(&error);
+            output::error(&error, code, cli.global.json);
+            ExitCode::from(code)
         }
     }
 }
@@ -143,7 +153,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
 /// What clap has to say: help, the version, or what is wrong with the arguments.
 fn refuse(error: &clap::Error) -> ExitCode {
     if let Some(later) = later::verb(error) {
-        output::error(&later, false);
+        output::error(&later, later.exit_code(), false);
         return ExitCode::from(later.exit_code());
     }
     // Whoever closed the terminal does not want to read it.

@@ -8,10 +8,15 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result, from_io};
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
+/// Text is not folded into less than this many columns; then the terminal breaks the lines.
+const NARROW: u16 = 30;
 
 static GONE: AtomicBool = AtomicBool::new(false);
 static PRINTED: AtomicBool = AtomicBool::new(false);
@@ -61,8 +66,13 @@ pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Tells how a verb failed.
-pub(super) fn error(error: &Error, json: bool) {
+/// Warns people on stderr.
+pub(super) fn warn(text: &str) {
+    tell(&format!("{} {text}", paint("warning:", AnsiColor::Yellow)));
+}
+
+/// Tells how a verb failed, and with which exit code.
+pub(super) fn error(error: &Error, code: u8, json: bool) {
     tell(&format!("{} {}", paint("error:", AnsiColor::Red), error.line()));
     if let Some(hint) = error.remedy() {
         tell(&format!("{} {hint}", paint("hint:", AnsiColor::Cyan)));
@@ -72,22 +82,32 @@ pub(super) fn error(error: &Error, json: bool) {
             "kind": word(error.kind()),
             "message": error.line(),
             "hint": error.remedy(),
-            "exit_code": super::signals::exit_code(error),
+            "exit_code": code,
         }});
         // The error is being told already; that it cannot be printed as well changes nothing.
         let _ = self::json(&document);
     }
 }
 
-/// A table without borders. On a terminal long cells are wrapped to its width; elsewhere every row is one line.
+/// A table without borders. On a terminal the last column is wrapped to what is left of its width, ids and times never;
+/// elsewhere every row is one line.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().copied());
     for row in rows {
         table.add_row(row.iter().map(|cell| clean(cell)));
     }
+    let widths = table.column_max_content_widths();
+    let last = widths.len().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, GAP));
+        if index < last {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    let fixed: u16 = widths.iter().take(last).map(|width| width + GAP).sum();
     match rustix::termios::tcgetwinsize(std::io::stdout()) {
-        Ok(size) if size.ws_col > 40 => {
+        Ok(size) if size.ws_col > fixed.saturating_add(NARROW) => {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col);
         }
         _ => {
@@ -100,6 +120,11 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
 /// Text from elsewhere (a tool's message, a manifest) made harmless for a terminal and for one line.
 pub(super) fn clean(text: &str) -> String {
     text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `1 database`, `2 databases`.
+pub(super) fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
 /// Whether colours may be used on `stream`: it is a terminal and NO_COLOR is not set (no-color.org).

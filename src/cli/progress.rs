@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::model::progress::Snapshot;
@@ -17,16 +17,24 @@ const KNOWN: &str = "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec},
 const UNKNOWN: &str = "{msg} {spinner} {bytes}, {bytes_per_sec}";
 
 /// Does `work` and shows its progress: a bar on a terminal, else a line now and then with `-v`.
-pub async fn watch<W: Future>(progress: &Progress, work: W) -> W::Output {
+pub(super) async fn watch_one<W: Future>(progress: &Progress, work: W) -> W::Output {
+    watch(&[(String::new(), progress.clone())], work).await
+}
+
+/// Does `work`, which is several runs, and shows the progress of each, with its name.
+pub(super) async fn watch<W: Future>(runs: &[(impl ToString, Progress)], work: W) -> W::Output {
+    let runs: Vec<(String, &Progress)> = runs.iter().map(|(name, progress)| (name.to_string(), progress)).collect();
     if std::io::stderr().is_terminal() {
-        let bar = Bar::new(ProgressDrawTarget::stderr_with_hz(10));
-        poll(progress, work, REDRAW, |now| bar.show(now)).await
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let bars: Vec<(Bar, &Progress)> =
+            runs.iter().map(|(name, progress)| (Bar::new(&all, name, runs.len()), *progress)).collect();
+        poll(work, REDRAW, || bars.iter().for_each(|(bar, progress)| bar.show(&progress.snapshot()))).await
     } else {
-        poll(progress, work, REPORT, report).await
+        poll(work, REPORT, || runs.iter().for_each(|(name, progress)| report(name, &progress.snapshot()))).await
     }
 }
 
-async fn poll<W: Future>(progress: &Progress, work: W, every: Duration, show: impl Fn(&Snapshot)) -> W::Output {
+async fn poll<W: Future>(work: W, every: Duration, show: impl Fn()) -> W::Output {
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut work = std::pin::pin!(work);
@@ -34,48 +42,55 @@ async fn poll<W: Future>(progress: &Progress, work: W, every: Duration, show: im
         tokio::select! {
             biased;
             done = &mut work => return done,
-            _ = ticks.tick() => show(&progress.snapshot()),
+            _ = ticks.tick() => show(),
         }
     }
 }
 
-fn report(now: &Snapshot) {
+fn report(name: &str, now: &Snapshot) {
+    if now.phase.is_empty() {
+        return;
+    }
     let (plain, expected) = (Size(now.plain), Size(now.expected));
     if now.expected > 0 {
-        tracing::info!("{}: {plain} of about {expected}", now.phase);
+        tracing::info!("{name} {}: {plain} of about {expected}", now.phase);
     } else {
-        tracing::info!("{}: {plain}", now.phase);
+        tracing::info!("{name} {}: {plain}", now.phase);
     }
 }
 
 /// The bar; it takes itself away at the end.
-struct Bar(ProgressBar);
+struct Bar {
+    bar: ProgressBar,
+    name: String,
+}
 
 impl Bar {
-    fn new(target: ProgressDrawTarget) -> Self {
-        Self(ProgressBar::with_draw_target(None, target))
+    fn new(all: &MultiProgress, name: &str, of: usize) -> Self {
+        let name = if of > 1 { format!("{name}: ") } else { String::new() };
+        Self { bar: all.add(ProgressBar::no_length()), name }
     }
 
     fn show(&self, now: &Snapshot) {
         let known = now.expected > 0;
-        if known != self.0.length().is_some() || self.0.message().is_empty() {
+        if known != self.bar.length().is_some() || self.bar.message().is_empty() {
             // A template that does not parse leaves the plain bar.
             if let Ok(style) = ProgressStyle::with_template(if known { KNOWN } else { UNKNOWN }) {
-                self.0.set_style(style);
+                self.bar.set_style(style);
             }
         }
-        self.0.set_message(now.phase.clone());
+        self.bar.set_message(format!("{}{}", self.name, now.phase));
         if known {
             // The estimate may have been too small.
-            self.0.set_length(now.expected.max(now.plain));
+            self.bar.set_length(now.expected.max(now.plain));
         }
-        self.0.set_position(now.plain);
+        self.bar.set_position(now.plain);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
@@ -123,15 +138,16 @@ mod tests {
 
     fn shown(bar: &Bar, screen: &Screen, expected: u64, plain: u64) -> String {
         screen.0.lock().unwrap().clear();
-        bar.show(&Snapshot { phase: "dump".into(), expected, plain, stored: 0, quiet: Duration::ZERO });
-        bar.0.tick();
+        bar.show(&Snapshot { phase: "dump".into(), expected, plain, stored: 0, quiet: false });
+        bar.bar.tick();
         screen.0.lock().unwrap().clone()
     }
 
     #[test]
     fn the_bar_shows_phase_bytes_and_what_is_left_as_soon_as_that_is_known() {
         let screen = Screen::default();
-        let bar = Bar::new(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let bar = Bar::new(&all, "shop", 1);
         let unknown = shown(&bar, &screen, 0, 3 << 20);
         assert!(unknown.contains("dump") && unknown.contains("3.00 MiB") && !unknown.contains("left"), "{unknown}");
         let known = shown(&bar, &screen, 12 << 20, 6 << 20);
@@ -150,7 +166,7 @@ mod tests {
             }
             "done"
         };
-        let result = poll(&progress, work, REDRAW, |now| seen.borrow_mut().push(now.plain)).await;
+        let result = poll(work, REDRAW, || seen.borrow_mut().push(progress.snapshot().plain)).await;
         assert_eq!((result, seen.into_inner()), ("done", vec![5, 10, 15, 15]));
     }
 }

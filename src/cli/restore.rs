@@ -2,15 +2,24 @@
 
 use std::path::PathBuf;
 
-use super::Global;
+use serde::Serialize;
+
 use super::keys::KeyArgs;
+use super::{Global, ask, ground, human, output, progress, report, signals};
+use crate::engine::{RestorePlan, RestoreRequest, Selection};
 use crate::error::{Error, Kind, Result};
+use crate::job::Context;
+use crate::job::backup::backup;
+use crate::job::restore::{Done, Order, Planned, plan, restore};
+use crate::model::{Clock, Progress, Size, SystemClock};
 
 /// Bring data back.
 ///
-/// Shows a plan first (which backup, how large, where to, whether there is room, what is overwritten) and asks before it
-/// overwrites anything. What is restored lies beside until it is complete and checked, then takes its place by a rename.
-/// Works on a bare machine too: it needs this program, a destination and a key.
+/// Shows a plan first (which backup, how large, where to, whether there is room,
+/// what is overwritten) and asks before it overwrites anything. What is restored
+/// lies beside until it is complete and checked, then takes its place by a
+/// rename. Works on a bare machine too: it needs this program, a destination and
+/// a key.
 ///
 /// Examples:
 ///   qbackd restore shop --dry-run
@@ -119,7 +128,173 @@ pub(super) struct How {
     pub(super) create: bool,
 }
 
+#[derive(Serialize)]
+struct PrintedPlan<'a> {
+    backup: String,
+    from: &'a str,
+    started: jiff::Timestamp,
+    plain_bytes: u64,
+    stored_bytes: u64,
+    verified: bool,
+    plan: &'a RestorePlan,
+}
+
 /// Runs the verb.
-pub(super) fn run(_args: &Args, _global: &Global) -> Result<()> {
-    Err(Error::new(Kind::Unavailable, "`restore` is not built"))
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    not_built(args)?;
+    let from = ground::place(args.from.as_deref())?;
+    let files = &ground::plan_to_read(global, from.as_ref())?;
+    let order =
+        Order { wanted: ground::typed(&args.what)?, from, keys: ground::given(&args.keys)?, request: request(args)? };
+    signals::block_on(|cancel| async {
+        let (context, _guard) = ground::context_to_read(files.clone(), "restore", cancel)?;
+        let progress = Progress::default();
+        let mut planned = progress::watch_one(&progress, plan(&context, order, &progress)).await?;
+        if args.dry_run {
+            return dry_run(&planned, args.verify, &progress, global).await;
+        }
+        if !global.json {
+            show_plan(&planned)?;
+        }
+        agree(&mut planned, args)?;
+        if args.backup_first {
+            first(&context, &planned).await?;
+        }
+        let done = progress::watch_one(&progress, restore(&context, planned)).await?;
+        if global.json { output::json(&done) } else { show_done(&done) }
+    })
+}
+
+fn request(args: &Args) -> Result<RestoreRequest> {
+    let files_to = args.parts.files_to.as_ref().map(|path| path.display().to_string());
+    if args.to.is_some() && files_to.is_some() {
+        return Err(Error::new(Kind::Usage, "--to and --files-to both say where the files go").hint("give one of them"));
+    }
+    Ok(RestoreRequest {
+        to: args.to.clone().or(files_to),
+        at: None,
+        only: Selection {
+            databases: args.parts.database.clone(),
+            schemas: args.parts.schema.clone(),
+            tables: args.parts.table.clone(),
+            files: args.parts.file.clone(),
+        },
+        overwrite: args.overwrite,
+    })
+}
+
+/// What the program understands but has nothing yet that could do it.
+fn not_built(args: &Args) -> Result<()> {
+    let point = &args.point;
+    let later = [
+        (
+            "a restore to a point in time",
+            [&point.at, &point.lsn, &point.gtid, &point.restore_point].iter().any(|given| given.is_some()),
+        ),
+        ("--password-file", args.password_file.is_some()),
+        ("--globals", args.parts.globals),
+        ("--no-files", args.parts.no_files),
+        ("--no-owner", args.how.no_owner),
+        ("--role", args.how.role.is_some()),
+        ("--create", args.how.create),
+    ];
+    match later.iter().find(|(_, given)| *given) {
+        Some((what, _)) => {
+            Err(Error::new(Kind::Unavailable, format!("{what} comes with the engines of servers, which are not built")))
+        }
+        None => Ok(()),
+    }
+}
+
+async fn dry_run(planned: &Planned, verify: bool, progress: &Progress, global: &Global) -> Result<()> {
+    if verify {
+        progress::watch_one(progress, planned.rehearse()).await?;
+    }
+    if global.json {
+        let manifest = planned.manifest();
+        return output::json(&PrintedPlan {
+            backup: manifest.reference().to_string(),
+            from: planned.from(),
+            started: manifest.started,
+            plain_bytes: manifest.plain_bytes(),
+            stored_bytes: manifest.stored_bytes(),
+            verified: verify,
+            plan: &planned.plan,
+        });
+    }
+    show_plan(planned)?;
+    output::line(if verify {
+        "\nevery byte was read, opened and compared; nothing was changed"
+    } else {
+        "\nnothing was changed"
+    })
+}
+
+fn show_plan(planned: &Planned) -> Result<()> {
+    let (manifest, plan) = (planned.manifest(), &planned.plan);
+    output::line(&format!("restore  {} from {}", manifest.reference(), planned.from()))?;
+    output::line(&format!(
+        "made     {} ({})",
+        human::local(manifest.started),
+        human::ago(manifest.started, SystemClock.now())
+    ))?;
+    output::line(&format!("holds    {}", report::figures(manifest)))?;
+    output::line(&format!("to       {}", output::clean(&plan.target)))?;
+    if let Some((folder, bytes)) = &plan.needs {
+        output::line(&format!("needs    {} in {}", Size(*bytes), folder.display()))?;
+    }
+    for (number, step) in plan.steps.iter().enumerate() {
+        output::line(&format!(
+            "{}  {}. {}",
+            if number == 0 { "steps  " } else { "       " },
+            number + 1,
+            output::clean(step)
+        ))?;
+    }
+    for replaced in &plan.replaces {
+        output::line(&format!(
+            "REPLACES {}{}",
+            output::clean(replaced),
+            if plan.atomic { "" } else { " (in place: it is lost from the first byte on)" }
+        ))?;
+    }
+    for session in &plan.sessions {
+        output::line(&format!("IN USE   {}", output::clean(session)))?;
+    }
+    plan.notes.iter().try_for_each(|note| output::line(&format!("note     {}", output::clean(note))))
+}
+
+/// Nothing that exists is replaced unless somebody said so: by `--overwrite`, by `--yes`, or at the terminal.
+fn agree(planned: &mut Planned, args: &Args) -> Result<()> {
+    if planned.plan.replaces.is_empty() {
+        return Ok(());
+    }
+    if !args.overwrite && !args.yes {
+        ask::confirm("Replace what is there?", false)?;
+    } else if !args.yes {
+        ask::confirm("Go on?", false)?;
+    }
+    planned.agree_to_overwrite();
+    Ok(())
+}
+
+/// `--backup-first`: what is there now can be had back.
+async fn first(context: &Context, planned: &Planned) -> Result<()> {
+    let database = context.database(&planned.manifest().database)?;
+    let progress = Progress::default();
+    let made = progress::watch_one(&progress, backup(context, &database, None, &progress)).await;
+    let made = made.map_err(|e| e.during("nothing was restored, since what is there could not be backed up first"))?;
+    output::tell(&format!("what was there is {} at {}", made.manifest.reference(), made.destination));
+    Ok(())
+}
+
+fn show_done(done: &Done) -> Result<()> {
+    output::line(&format!("\nrestored {} to {}", done.backup, output::clean(&done.restored.target)))?;
+    for check in &done.restored.checks {
+        output::line(&format!("  {}", output::clean(check)))?;
+    }
+    done.restored
+        .warnings
+        .iter()
+        .try_for_each(|warning| output::line(&format!("  warning: {}", output::clean(warning))))
 }

@@ -2,14 +2,17 @@
 
 use clap::ValueEnum;
 
-use super::Global;
 use super::keys::KeyArgs;
-use crate::error::{Error, Kind, Result};
+use super::{Global, ground, output, progress, signals};
+use crate::error::Result;
+use crate::job::{Wanted, verify};
+use crate::model::Progress;
 
 /// Prove that a stored backup is whole.
 ///
-/// `checksum` reads what is stored and needs no key; `decode` decrypts, decompresses, compares with what was backed up
-/// and lets the database's tool parse it; `restore` brings it back into a scratch instance.
+/// `checksum` reads what is stored and needs no key; `decode` decrypts,
+/// decompresses, compares with what was backed up and lets the database's tool
+/// parse it; `restore` brings it back into a scratch instance.
 ///
 /// Examples:
 ///   qbackd verify shop
@@ -43,6 +46,25 @@ pub(super) enum Level {
 }
 
 /// Runs the verb.
-pub(super) fn run(_args: &Args, _global: &Global) -> Result<()> {
-    Err(Error::new(Kind::Unavailable, "`verify` is not built"))
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    let from = ground::place(args.from.as_deref())?;
+    let wanted: Wanted = ground::typed(&args.what)?;
+    let keys = ground::given(&args.keys)?;
+    let plan = ground::plan_to_read(global, from.as_ref())?;
+    let level = match args.level {
+        Level::Checksum => verify::Level::Checksum,
+        Level::Decode => verify::Level::Decode,
+        Level::Restore => verify::Level::Restore,
+    };
+    signals::block_on(|cancel| async {
+        let (context, _guard) = ground::context_to_read(plan, "verify", cancel)?;
+        let progress = Progress::default();
+        let work = verify::verify(&context, from.as_ref(), &wanted, level, &keys, &progress);
+        let proof = progress::watch_one(&progress, work).await?;
+        if global.json {
+            return output::json(&proof);
+        }
+        output::line(&format!("{} at {}: proven", proof.backup, proof.at))?;
+        proof.checks.iter().try_for_each(|check| output::line(&format!("  {}", output::clean(check))))
+    })
 }

@@ -58,6 +58,14 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
     if complete && report.counts().0 == 0 { Ok(Loaded { plan, warnings: report }) } else { Err(report) }
 }
 
+/// `[daemon]` as far as it can be read, with defaults for the rest: for verbs that must not be hidden by a broken file.
+pub fn daemon(dir: &Path) -> Daemon {
+    let mut found = Findings::default();
+    let sources = find::find(dir, &mut found);
+    let document = Document::parse(&sources, &mut found);
+    resolve::resolve(&document, &mut found).daemon
+}
+
 /// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too; `keep`, `retry`,
 /// `hooks` and `tls` are the tables within those of the same keys.
 pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {

@@ -230,7 +230,7 @@ async fn feed(inlet: &mut Inlet, child: &mut Child, linger: Duration) -> Result<
 /// The file that running `program` would execute.
 ///
 /// # Errors
-/// [`Kind::Unavailable`]: there is none, or it may not be executed.
+/// [`Unavailable`](crate::error::Kind::Unavailable): there is none, or it may not be executed.
 pub fn find_program(program: &OsStr) -> Result<PathBuf> {
     let name = program.to_string_lossy();
     let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun};
 use crate::model::artifact::Encryption;
 use crate::model::stamp::random_word;
-use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind, Size};
+use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
 
 /// What a person asked for.
@@ -96,11 +96,8 @@ pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Resul
         progress: progress.clone(),
     };
     let reader = repository.read(chain.clone(), Arc::clone(&keys), progress);
-    let mut plan = engine.plan_restore(reader.source(), &order.request, &work).await?;
+    let plan = engine.plan_restore(reader.source(), &order.request, &work).await?;
     reader.verdict().await?;
-    if let Some((folder, bytes)) = &plan.needs {
-        plan.notes.push(format!("needs {} in {}", Size(*bytes), folder.display()));
-    }
     Ok(Planned {
         chain,
         plan,
@@ -133,6 +130,16 @@ impl Planned {
     /// Lets the restore replace what the plan says it replaces.
     pub fn agree_to_overwrite(&mut self) {
         self.request.overwrite = true;
+    }
+
+    /// Does all that the restore would read: opens every artifact, lets the engine's own tool parse it, and writes nothing.
+    ///
+    /// # Errors
+    /// One is not what its manifest says, or not what the engine can restore.
+    pub async fn rehearse(&self) -> Result<()> {
+        self.progress.phase("reading all of it");
+        let parsed = self.engine.parse(self.reader.source(), &self.work).await;
+        settled(parsed, self.reader.verdict().await).map(drop)
     }
 
     /// Reads every stored byte that the restore needs and compares sizes and checksums.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use qbackd::engine::{RestoreRequest, Run, Selection, SourceOptions, registry};
 use qbackd::error::{Error, Kind};
 
-use crate::support::fixture::{Fixture, SqliteFixture, open, sqlite3, try_sh};
+use crate::support::fixture::{Fixture, SqliteFixture, open, sqlite3};
 use crate::support::memory::{MemoryBackup, MemorySink, back_up, dump, run_in};
 
 /// A real `sqlite3` that stays, in a process of its own.
@@ -492,9 +492,4 @@ fn an_sqlite_url_without_an_absolute_path_is_an_error_of_its_key() {
         let error = open(&toml::from_str::<SourceOptions>(keys).unwrap()).err().unwrap();
         assert_eq!(error.key, "url");
     }
-}
-
-#[test]
-fn the_real_sqlite3_is_here() {
-    assert!(try_sh("sqlite3", &["-version"]).status.success());
 }

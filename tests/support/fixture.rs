@@ -132,3 +132,84 @@ impl Fixture for CommandFixture {
         false
     }
 }
+
+/// A tree with one of everything that tar knows.
+pub struct FilesFixture {
+    /// The folder.
+    pub tree: PathBuf,
+}
+
+/// Whether the tests run as root: only then there are foreign owners, devices and privileged attributes.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+impl Fixture for FilesFixture {
+    fn new(dir: &Path) -> Self {
+        Self { tree: dir.join("tree") }
+    }
+
+    fn engine(&self) -> &'static str {
+        "files"
+    }
+
+    fn seed(&self) -> String {
+        let script = r#"
+            set -eu; umask 022; mkdir -p "$1"; cd "$1"
+            mkdir -p empty deep/er "with space"
+            printf 'hello\n' > plain; printf 'run\n' > suid; chmod 4755 suid; : > zero; chmod 000 zero
+            printf 'x' > "with space/new
+line"
+            printf 'latin' > "$(printf 'caf\351')"
+            long=$(printf 'n%.0s' $(seq 1 200)); mkdir -p "$long/$long"; printf 'far' > "$long/$long/file"
+            head -c 1500000 /dev/urandom > large
+            truncate -s 3000000 sparse; printf 'data' | dd of=sparse bs=1 seek=1000000 conv=notrunc status=none
+            truncate -s 500000 hole
+            for i in $(seq 0 59); do printf 'piece' | dd of=pieces bs=1 seek=$((i * 65536)) conv=notrunc status=none; done
+            ln plain deep/er/same; ln plain deep/again
+            ln -s plain link; ln -s /nowhere/at/all broken; ln -s "$long/$long/$long" far-link; ln link second-name-of-a-link
+            mkfifo fifo; chmod 640 fifo; chmod 2770 deep; chmod 1777 empty
+            setfattr -n user.note -v 'a value' plain
+            setfattr -n user.binary -v 0x000a3d00ff25 plain
+            setfattr -n 'user.odd=%name' -v odd plain
+            setfattr -n user.dir -v d deep
+            setfacl -m u:12345:rw large; setfacl -d -m g:23456:rx deep
+            if [ "$(id -u)" = 0 ]; then
+                chown 4242:4343 large; chown -h 4242:4343 link; chown 3000000:3000001 suid; chmod 4755 suid
+                mknod null c 1 3; mknod disk b 259 7; chmod 622 null
+                setfattr -n trusted.root -v only plain; setfattr -h -n trusted.link -v l link
+            fi
+            touch -h -d '1999-12-31 23:59:59.5' link; touch -d '1965-04-03 02:01:00.25' zero
+            touch -d '2001-02-03 04:05:06.123456789' plain; touch -d '2010-01-01 00:00:00.000000001' deep empty deep/er .
+        "#;
+        sh("sh", &["-c", script, "seed", self.tree.to_str().unwrap()]);
+        format!("files = [\"{}\"]\n", self.tree.display())
+    }
+
+    fn fingerprint(&self) -> String {
+        tree_fingerprint(&self.tree)
+    }
+
+    fn wipe(&self) {
+        sh("rm", &["-rf", self.tree.to_str().unwrap()]);
+    }
+}
+
+/// Everything about a tree that a backup must keep, told by `find`, `sha256sum` and `getfattr`.
+pub fn tree_fingerprint(tree: &Path) -> String {
+    if !tree.exists() {
+        return "absent".into();
+    }
+    let script = r#"
+        set -eu; cd "$1"
+        find . -type d -printf '%P d %m %U:%G %T@\n' | sort
+        find . ! -type d -printf '%P %y %m %U:%G %T@ %s %n %l\n' | sort
+        find . -type f -printf '%b %s %P\n' | awk '$1 * 512 < $2 { print "holes in", $3 }' | sort
+        find . ! -type d -links +1 -printf '%i %P\n' | sort | awk '{ if ($1 != last) n++; last = $1; $1 = ""; print "=" n, $0 }' | sort -k2 | awk '{ if (!($1 in g)) g[$1] = ++k; print g[$1], $0 }' | cut -d' ' -f1,3-
+        find . \( -type b -o -type c \) -exec stat -c '%n %t %T' {} + | sort
+        find . -type f -exec sha256sum {} + | sort
+        find . ! -type l -print0 | sort -z | xargs -r0 getfattr -h -d -m - -e hex --
+        find . -type l -print0 | sort -z | xargs -r0 getfattr -h -d -m - -e hex --
+    "#;
+    sh("sh", &["-c", script, "fingerprint", tree.to_str().unwrap()])
+}

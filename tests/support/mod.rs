@@ -1,6 +1,7 @@
 //! What the suites share.
 
 pub mod bench;
+pub mod by_hand;
 pub mod fixture;
 pub mod keys;
 pub mod memory;

@@ -27,7 +27,7 @@ INSERT INTO orders SELECT n, 1 + n * 7919 % 20000, datetime('2022-01-01', '+' ||
   CASE WHEN n % 3 = 0 THEN 'please leave parcel ' || (n * 31 % 997) || ' with the neighbour at number ' || (n % 200) END FROM t;
 WITH RECURSIVE t(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM t WHERE n < 359999)
 INSERT INTO order_line SELECT 1 + n / 3, 1 + n % 3, 1 + n * 104729 % 3000, 1 + n % 5, (n * 29 % 30000) / 100.0 FROM t;
-WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 150000)
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 200000)
 INSERT INTO event SELECT n, datetime('2025-01-01', '+' || (n * 9) || ' seconds'), CASE n % 3 WHEN 0 THEN 'view' WHEN 1 THEN 'cart' ELSE 'search' END,
   json_object('ip', '10.' || (n * 7 % 255) || '.' || (n * 13 % 255) || '.7', 'ms', n * 31 % 2000, 'path', '/p/' || (n * 7919 % 50000), 'session', printf('%016x', n * 2654435761 % 4294967296)) FROM t;
 COMMIT;
