@@ -62,7 +62,7 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
 pub fn daemon(dir: &Path) -> Daemon {
     let mut found = Findings::default();
     let sources = find::find(dir, &mut found);
-    let document = Document::parse(&sources, &mut found);
+    let (document, _) = Document::parse(&sources, &mut found);
     resolve::resolve(&document, &mut found).daemon
 }
 
