@@ -6,10 +6,14 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::diagnostic::nearest;
 use super::source::part;
 
 /// Shown instead of a secret.
 pub(super) const STARS: &str = "***";
+
+/// The keys of a reference to a secret.
+const REFERENCE: &[&str] = &["file", "env", "credential", "command"];
 
 /// Whether the value of a key with this name may be a secret, also if the name is misspelt.
 pub(super) fn is_secret(key: &str) -> bool {
@@ -126,7 +130,9 @@ impl Finder<'_> {
         for (equals, _) in line.match_indices('=') {
             let before = part(line, ..equals).trim_end().trim_end_matches(['"', '\'']);
             let word = before.rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).next();
-            if word.is_some_and(is_secret) {
+            let outer = word.map_or("", |word| before.strip_suffix(word).unwrap_or_default()).trim_end();
+            let reference = word == Some("credential") && outer.ends_with(['.', '{', ',']);
+            if word.is_some_and(is_secret) && !reference {
                 let rest = part(line, equals + 1..);
                 let value = equals + 1 + (rest.len() - rest.trim_start().len());
                 self.value(start, line, value);
@@ -166,8 +172,13 @@ impl Finder<'_> {
     fn table(&mut self, table: &DeTable<'_>, path: &mut Vec<String>, secret: bool) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let reference = secret && matches!(name, "file" | "env" | "credential" | "command");
+            // `[kind.NAME]` and a key stand in front of what a reference is written in.
+            let reference = path.len() >= 3 && REFERENCE.contains(&name);
             let address = path.first().is_some_and(|first| first == "notify") && name == "url";
+            if secret && nearest(name, REFERENCE.iter().copied()).is_none() {
+                // A secret where the word `file` or `env` belongs.
+                self.ranges.push(key.span());
+            }
             path.push(name.to_owned());
             self.any(value, path, !reference && (secret || address || is_secret(name)));
             path.pop();

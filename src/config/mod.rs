@@ -43,9 +43,8 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
     let mut found = Findings::default();
     let sources: Arc<[Source]> = find::find(dir, &mut found).into();
     let (plan, complete) = {
-        let document = Document::parse(&sources, &mut found);
+        let (document, mark) = Document::parse(&sources, &mut found);
         let complete = document.broken.is_empty();
-        let mark = found.count();
         let plan = resolve::resolve(&document, &mut found);
         if !complete {
             let line = |span: source::Span| sources.get(span.file).map(|source| source.position(span.start).0);
@@ -63,7 +62,7 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
 pub fn daemon(dir: &Path) -> Daemon {
     let mut found = Findings::default();
     let sources = find::find(dir, &mut found);
-    let document = Document::parse(&sources, &mut found);
+    let (document, _) = Document::parse(&sources, &mut found);
     resolve::resolve(&document, &mut found).daemon
 }
 

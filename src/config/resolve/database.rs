@@ -122,11 +122,7 @@ impl Resolver<'_, '_> {
             }
             None => {
                 if !section.has("policy") {
-                    let names: Vec<_> = self.document.names("policy").take(10).collect();
-                    let help = match names.as_slice() {
-                        [] => "write a [policy.NAME] and name it here: `policy = \"NAME\"`".to_owned(),
-                        names => format!("write `policy = \"{}\"`; there are {}", names[0], names.join(", ")),
-                    };
+                    let help = format!("write `policy = \"NAME\"`; {}", self.names("policy"));
                     self.found.push(
                         Diagnostic::error(format!("{} has no `policy`", section.title))
                             .at(section.head, "a database has exactly one")
@@ -201,8 +197,7 @@ impl Resolver<'_, '_> {
         for (i, path) in source.files.iter().enumerate() {
             self.file("files", path, section.element("files", i));
         }
-        let written = section.table.get("files").map(toml::Spanned::get_ref);
-        if matches!(written, Some(toml::de::DeValue::Array(list)) if list.is_empty()) {
+        if section.is_empty_list("files") {
             self.error("`files` is empty", section.value("files"), "nothing would be archived", "");
         }
         for (i, glob) in source.exclude.iter().enumerate() {
@@ -229,7 +224,7 @@ impl Resolver<'_, '_> {
         }
         for (key, list) in [("databases", &options.databases), ("include_tables", &options.include_tables)] {
             if let Some(ListOrAll::List(names)) = list {
-                if names.is_empty() {
+                if section.is_empty_list(key) {
                     self.error(format!("`{key}` is empty"), section.value(key), "nothing would be backed up", "");
                 }
                 for (i, name) in names.iter().enumerate() {
