@@ -12,6 +12,7 @@ use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun};
 use crate::model::artifact::Encryption;
+use crate::model::manifest::counts;
 use crate::model::stamp::random_word;
 use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
@@ -62,12 +63,13 @@ pub struct Done {
 
 impl Account for Done {
     fn account(&self) -> Ending {
+        let (tables, rows) = counts(&self.restored.objects);
         Ending {
             backup: self.backup.rsplit_once('/').and_then(|(_, id)| id.parse().ok()),
             plain_bytes: Some(self.plain_bytes),
             stored_bytes: Some(self.stored_bytes),
-            tables: Some(self.restored.objects.len() as u64),
-            rows: self.restored.objects.iter().map(|object| object.count).sum(),
+            tables: Some(tables),
+            rows,
             notes: self.restored.warnings.clone(),
             ..Ending::new(Outcome::Succeeded)
         }

@@ -94,7 +94,7 @@ async fn prove(
     if level == Level::Checksum {
         progress.phase("checking the stored files");
         prove_stored(repository, &chain, progress).await?;
-        return Ok(vec![format!("{files} stored files, {}: sizes and SHA-256 as in the manifest", Size(stored))]);
+        return Ok(vec![format!("stored files: {files}, {}: sizes and SHA-256 as in the manifest", Size(stored))]);
     }
     let Some(manifest) = chain.last().cloned() else { return Err(Error::failed("there is nothing to prove")) };
     let engine = context.engine_for(&manifest)?;
@@ -118,7 +118,7 @@ async fn prove(
     };
     let checks = settled(checks, reader.verdict().await)?;
     let mut all = vec![format!(
-        "{files} stored files, {}: sizes and SHA-256 as in the manifest, before and after decoding",
+        "stored files: {files}, {}: sizes and SHA-256 as in the manifest, before and after decoding",
         Size(stored)
     )];
     all.extend(checks);
