@@ -33,3 +33,4 @@ mod history;
 mod keys;
 mod kill;
 mod manual;
+mod plugin;
