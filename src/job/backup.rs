@@ -52,7 +52,7 @@ pub async fn backup(
     progress: &Progress,
 ) -> Result<Made> {
     let name = &database.name;
-    let lock = lock::try_lock(&context.state, name)?.ok_or_else(|| lock::busy(&context.state, name))?;
+    let lock = lock::hold(&context.state, name)?;
     sweep_after_dead_runs(context, &lock).await?;
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };
