@@ -32,3 +32,4 @@ mod history;
 mod keys;
 mod kill;
 mod manual;
+mod pipeline;
