@@ -114,3 +114,14 @@ fn a_destination_that_does_not_answer_hides_no_other() {
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["backups"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn of_several_backups_in_one_second_the_latest_is_the_last() {
+    let bench = Bench::<CommandFixture>::new();
+    for round in 0..6 {
+        std::fs::write(&bench.fixture.state, format!("round {round}")).unwrap();
+        bench.ok(&["backup", "shop"]);
+        bench.ok(&["restore", "shop", "--yes"]);
+        assert_eq!(std::fs::read_to_string(&bench.fixture.state).unwrap(), format!("round {round}"));
+    }
+}
