@@ -12,7 +12,6 @@ use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun};
 use crate::model::artifact::Encryption;
-use crate::model::stamp::random_word;
 use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
 
@@ -88,7 +87,7 @@ pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Resul
             .hint("give --identity FILE, or `identity_files` in the [encryption] table of the configuration"));
     }
     let engine = context.engine_for(&manifest)?;
-    let scratch = Scratch::anywhere(&format!("restore-{}", random_word()))?;
+    let scratch = Scratch::anywhere("restore")?;
     let work = engine::Run {
         database: manifest.database.clone(),
         scratch: scratch.path(),
