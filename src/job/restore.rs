@@ -140,15 +140,6 @@ impl Planned {
         let parsed = self.engine.parse(self.reader.source(), &self.work).await;
         settled(parsed, self.reader.verdict().await).map(drop)
     }
-
-    /// Reads every stored byte that the restore needs and compares sizes and checksums.
-    ///
-    /// # Errors
-    /// One is not what its manifest says.
-    pub async fn prove(&self) -> Result<()> {
-        self.progress.phase("checking the stored files");
-        prove_stored(&self.repository, &self.chain, &self.progress).await
-    }
 }
 
 /// Compares every stored artifact of a chain with its manifest.
@@ -164,7 +155,8 @@ pub(super) async fn prove_stored(repository: &dyn Repository, chain: &[Manifest]
     Ok(())
 }
 
-/// Does what was planned. What would be written over in place is only touched after every stored byte was proven.
+/// Does what was planned. What would be written over in place is only touched after all of the backup was opened and read: a
+/// wrong identity is found as well as a flipped bit.
 ///
 /// # Errors
 /// Any error of any part; what the target is then like is said.
@@ -185,21 +177,26 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
 }
 
 async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Result<Done> {
-    if !planned.plan.atomic {
-        planned.prove().await?;
-    }
     let Planned { chain, repository, reader, engine, request, work, progress, .. } = &planned;
-    progress.phase("restoring");
     let stop = work.cancel.clone();
     let cancel = context.cancel.clone();
     let watch = tokio::spawn(async move {
         cancel.cancelled().await;
         stop.cancel();
     });
-    let restored = engine.restore(reader.source(), request, work).await;
+    let restored = async {
+        if !planned.plan.atomic {
+            prove_stored(repository, &chain[..chain.len() - 1], progress).await?;
+            planned.rehearse().await?;
+        }
+        progress.phase("restoring");
+        let restored = engine.restore(reader.source(), request, work).await;
+        // What the engine says of a stream that broke is only the echo of why it broke.
+        settled(restored, reader.verdict().await)
+    };
+    let restored = restored.await;
     watch.abort();
-    // What the engine says of a stream that broke is only the echo of why it broke.
-    let restored = settled(restored, reader.verdict().await)?;
+    let restored = restored?;
     Ok(Done {
         backup: at.to_string(),
         from: repository.label().to_owned(),
