@@ -33,4 +33,5 @@ mod history;
 mod keys;
 mod kill;
 mod manual;
+mod pipeline;
 mod plugin;

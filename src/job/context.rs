@@ -9,6 +9,7 @@ use crate::config::{Database, Plan};
 use crate::engine::{Engine, SourceOptions, registry};
 use crate::error::{Error, Kind, Result};
 use crate::history::{History, StateDir};
+use crate::model::stamp::random_word;
 use crate::model::{Clock, Manifest, Name, RunId, Secret, SecretRef};
 use crate::repository::{Packing, Plain};
 use crate::stage::{Identities, Recipients};
@@ -169,7 +170,7 @@ impl Scratch {
     /// It cannot be made.
     pub fn anywhere(name: &str) -> Result<Self> {
         let base = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-        Self::make(base.join(format!("qbackd-{name}")))
+        Self::make(base.join(format!("qbackd-{name}-{}", random_word())))
     }
 
     fn below(state: &std::path::Path, run: &RunId) -> Result<Self> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
-use super::limits::{Limits, unless_cancelled, within};
+use super::limits::{Limits, within};
 use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
@@ -14,7 +14,6 @@ use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun, lock};
 use crate::model::artifact::Encryption;
 use crate::model::manifest::counts;
-use crate::model::stamp::random_word;
 use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
 
@@ -91,7 +90,7 @@ pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Resul
             .hint("give --identity FILE, or `identity_files` in the [encryption] table of the configuration"));
     }
     let engine = context.engine_for(&manifest)?;
-    let scratch = Scratch::anywhere(&format!("restore-{}", random_word()))?;
+    let scratch = Scratch::anywhere("restore")?;
     let work = engine::Run {
         database: manifest.database.clone(),
         scratch: scratch.path(),
@@ -144,15 +143,6 @@ impl Planned {
         let parsed = self.engine.parse(self.reader.source(), &self.work).await;
         settled(parsed, self.reader.verdict().await).map(drop)
     }
-
-    /// Reads every stored byte that the restore needs and compares sizes and checksums.
-    ///
-    /// # Errors
-    /// One is not what its manifest says.
-    pub async fn prove(&self) -> Result<()> {
-        self.progress.phase("checking the stored files");
-        prove_stored(&self.repository, &self.chain, &self.progress).await
-    }
 }
 
 /// Compares every stored artifact of a chain with its manifest.
@@ -168,7 +158,8 @@ pub(super) async fn prove_stored(repository: &dyn Repository, chain: &[Manifest]
     Ok(())
 }
 
-/// Does what was planned. What would be written over in place is only touched after every stored byte was proven.
+/// Does what was planned. What would be written over in place is only touched after all of the backup was opened and read: a
+/// wrong identity is found as well as a flipped bit.
 ///
 /// # Errors
 /// Any error of any part; what the target is then like is said.
@@ -194,14 +185,15 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
 }
 
 async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Result<Done> {
-    let plain_bytes = planned.chain.iter().map(Manifest::plain_bytes).sum();
-    if !planned.plan.atomic {
-        unless_cancelled(&context.cancel, planned.prove()).await?;
-    }
     let Planned { chain, repository, reader, engine, request, work, progress, .. } = &planned;
-    progress.expect(plain_bytes);
-    progress.phase("restoring");
+    let plain_bytes = chain.iter().map(Manifest::plain_bytes).sum();
     let restored = within(Limits::NONE, &context.cancel, &work.cancel, progress, async {
+        if !planned.plan.atomic {
+            prove_stored(repository, &chain[..chain.len() - 1], progress).await?;
+            planned.rehearse().await?;
+        }
+        progress.expect(plain_bytes);
+        progress.phase("restoring");
         let restored = engine.restore(reader.source(), request, work).await;
         // What the engine says of a stream that broke is only the echo of why it broke.
         settled(restored, reader.verdict().await)

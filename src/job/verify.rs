@@ -11,7 +11,6 @@ use super::{Context, Place, Wanted};
 use crate::engine::{self, RestoreRequest};
 use crate::error::{Error, Result};
 use crate::history::{Ending, NewRun};
-use crate::model::stamp::random_word;
 use crate::model::{Manifest, Outcome, Progress, RunKind, Size};
 use crate::repository::{Plain, Repository, settled};
 
@@ -100,7 +99,7 @@ async fn prove(
     }
     let Some(manifest) = chain.last().cloned() else { return Err(Error::failed("there is nothing to prove")) };
     let engine = context.engine_for(&manifest)?;
-    let scratch = Scratch::anywhere(&format!("verify-{}", random_word()))?;
+    let scratch = Scratch::anywhere("verify")?;
     let stop = CancellationToken::new();
     let work = engine::Run {
         database: manifest.database.clone(),

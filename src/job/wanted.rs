@@ -61,7 +61,7 @@ impl Wanted {
         };
         match self {
             Self::Latest(name) => {
-                let newest = listing.backups.iter().filter(|m| &m.database == name).max_by(|a, b| a.id.cmp(&b.id));
+                let newest = listing.backups.iter().rfind(|m| &m.database == name);
                 newest.cloned().ok_or_else(|| none(format!("there is no backup of {name}")))
             }
             Self::Prefix(_, prefix) => {

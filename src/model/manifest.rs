@@ -200,6 +200,11 @@ impl Manifest {
         BackupRef { database: self.database.clone(), id: self.id.clone() }
     }
 
+    /// What backups are sorted by. An id tells the second only, and small backups are made several in one.
+    pub fn when(&self) -> (Timestamp, Timestamp, &BackupId) {
+        (self.id.started(), self.finished, &self.id)
+    }
+
     /// The artifact with this name.
     pub fn artifact(&self, name: &FileName) -> Option<&Artifact> {
         self.artifacts.iter().find(|a| &a.name == name)

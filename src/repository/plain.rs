@@ -83,7 +83,7 @@ impl Repository for Plain {
                 None => listing.unfinished.push(at),
             }
         }
-        listing.backups.sort_by(|a, b| a.id.cmp(&b.id));
+        listing.backups.sort_by(|a, b| a.when().cmp(&b.when()));
         Ok(listing)
     }
 

@@ -77,13 +77,15 @@ impl Store {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let temporary = format!("{folder}/.{name}.{}", random_word());
         let temporary = temporary.trim_start_matches('/');
-        self.operator.write(temporary, bytes).await.map_err(failed)?;
-        let renamed = local.rename(temporary, path, create).await;
-        if renamed.is_err() {
-            // The rename's own error is the one to tell; debris in a backup's folder is swept with it.
+        let written = match self.operator.write(temporary, bytes).await {
+            Ok(_) => local.rename(temporary, path, create).await,
+            Err(e) => Err(failed(e)),
+        };
+        if written.is_err() {
+            // The first error is the one to tell; debris in a backup's folder is swept with it.
             let _ = self.operator.delete(temporary).await;
         }
-        renamed?;
+        written?;
         self.sync(path).await
     }
 

@@ -1,7 +1,7 @@
 //! A workbench for whole runs of the real binary: a fixture's data, a configuration, a destination, all in one folder.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -58,6 +58,25 @@ impl<F: Fixture> Bench<F> {
         std::fs::write(self.path("etc/qbackd.toml"), text).unwrap();
     }
 
+    /// Replaces a part of the configuration, which must be there; `$HERE` is the bench's folder.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = self.configuration();
+        let from = from.replace("$HERE", &self.path("").display().to_string());
+        assert!(text.contains(&from), "{from:?} is not in\n{text}");
+        self.set_configuration(&text.replace(&from, to));
+    }
+
+    /// The configuration as it is.
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(self.path("etc/qbackd.toml")).unwrap()
+    }
+
+    /// Another configuration; `$HERE` is the bench's folder.
+    pub fn set_configuration(&self, text: &str) {
+        let text = text.replace("$HERE", &self.path("").display().to_string());
+        std::fs::write(self.path("etc/qbackd.toml"), text).unwrap();
+    }
+
     /// A path in the bench's folder.
     pub fn path(&self, below: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(below)
@@ -76,6 +95,8 @@ impl<F: Fixture> Bench<F> {
             .arg(self.path("etc"))
             .args(args)
             .env("TMPDIR", self.path(""))
+            .env_remove("STATE_DIRECTORY")
+            .stdin(Stdio::null())
             .current_dir(self.dir.path());
         command
     }
@@ -119,15 +140,40 @@ impl<F: Fixture> Bench<F> {
 
     /// The outcomes of all backups, newest first.
     pub fn outcomes(&self) -> Vec<String> {
+        self.runs("backup").iter().map(|run| run["outcome"].as_str().unwrap_or("running").to_owned()).collect()
+    }
+
+    /// The runs of a kind that the history knows, newest first.
+    pub fn runs(&self, kind: &str) -> Vec<serde_json::Value> {
         let history = self.json(&["history", "-n", "1000"]);
-        let backup = |run: &&serde_json::Value| run["kind"] == "backup";
-        history["runs"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(backup)
-            .map(|run| run["outcome"].as_str().unwrap_or("running").to_owned())
-            .collect()
+        history["runs"].as_array().unwrap().iter().filter(|run| run["kind"] == kind).cloned().collect()
+    }
+
+    /// The folder of a listed backup, `shop/…`.
+    pub fn folder(&self, id: &str) -> PathBuf {
+        self.root().join(id.replacen('/', "/backup/", 1))
+    }
+
+    /// The stored file of a backup that has one artifact.
+    pub fn artifact(&self, id: &str) -> PathBuf {
+        let ours = |name: &String| !["SHA256SUMS", "manifest.json"].contains(&name.as_str());
+        let artifacts: Vec<String> = names(&self.folder(id)).into_iter().filter(ours).collect();
+        let [artifact] = &artifacts[..] else { panic!("{id} holds {artifacts:?}") };
+        self.folder(id).join(artifact)
+    }
+
+    /// Flips a bit in the middle of it.
+    pub fn flip_a_bit(&self, id: &str) {
+        let file = self.artifact(id);
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+    }
+
+    /// What the data was when it was seeded.
+    pub fn before(&self) -> &str {
+        &self.before
     }
 
     /// Folders at the destination that look like a backup and have no manifest.
@@ -166,7 +212,8 @@ impl<F: Fixture> Bench<F> {
     }
 }
 
-fn names(folder: &Path) -> Vec<String> {
+/// The names in a folder; none if it is absent.
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
