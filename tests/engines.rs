@@ -2,9 +2,11 @@
 
 mod command;
 mod files;
+mod files_in_motion;
 mod hostile;
 mod process;
 mod sqlite;
+mod sqlite_restore;
 
 use qbackd::engine::RestoreRequest;
 use qbackd::error::Kind;
@@ -15,9 +17,14 @@ use crate::support::memory::{MemorySink, back_up, dump, run_in};
 /// Compares two fingerprints line by line: a whole tree on the screen tells nobody anything.
 #[track_caller]
 fn same(now: &str, before: &str, what: &str) {
-    let missing: Vec<&str> = before.lines().filter(|line| !now.lines().any(|l| l == *line)).collect();
-    let new: Vec<&str> = now.lines().filter(|line| !before.lines().any(|l| l == *line)).collect();
-    assert!(now == before, "{what}: gone {:#?}, new {:#?}", &missing[..missing.len().min(5)], &new[..new.len().min(5)]);
+    if now == before {
+        return;
+    }
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    let (now, before) = (lines(now), lines(before));
+    let gone: Vec<_> = before.difference(&now).take(5).collect();
+    let new: Vec<_> = now.difference(&before).take(5).collect();
+    panic!("{what}: gone {gone:#?}, new {new:#?}");
 }
 
 /// Restores over what is there.

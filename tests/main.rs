@@ -12,6 +12,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::significant_drop_in_scrutinee,
     clippy::string_slice,
     clippy::unreachable,
     clippy::unwrap_used,
@@ -32,3 +33,4 @@ mod history;
 mod keys;
 mod kill;
 mod manual;
+mod plugin;

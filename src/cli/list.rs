@@ -61,7 +61,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             context.database(name)?;
         }
         let (printed, failures) = gather(&context, from.as_ref(), args.name.as_ref()).await;
-        show(&printed, global)?;
+        if !printed.backups.is_empty() || failures.is_empty() || global.json {
+            show(&printed, global)?;
+        }
         failures.into_iter().next().map_or(Ok(()), Err)
     })
 }

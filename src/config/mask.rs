@@ -210,7 +210,9 @@ mod tests {
     use super::*;
 
     fn masked(text: &str) -> String {
-        Mask::of(text).apply(text, 0..text.len()).0
+        let whole = if text.starts_with('[') { text.to_owned() } else { format!("[database.d]\n{text}") };
+        let start = whole.len() - text.len();
+        Mask::of(&whole).apply(&whole, start..whole.len()).0
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
+use super::limits::unless_cancelled;
 use super::recorded::{Account, recorded};
 use super::restore::prove_stored;
 use super::{Context, Place, Wanted};
@@ -73,7 +74,8 @@ pub async fn verify(
     recorded(context, new, None, |_| async {
         let proven = async {
             let chain = listing.chain(&manifest)?;
-            let checks = prove(context, &repository, chain, level, keys, progress).await?;
+            let work = prove(context, &repository, chain, level, keys, progress);
+            let checks = unless_cancelled(&context.cancel, work).await?;
             Ok(Proof { backup: at.to_string(), at: repository.label().to_owned(), level, checks })
         };
         proven.await.map_err(|e: Error| e.during(format!("{at} is not proven")))
@@ -94,7 +96,7 @@ async fn prove(
     if level == Level::Checksum {
         progress.phase("checking the stored files");
         prove_stored(repository, &chain, progress).await?;
-        return Ok(vec![format!("{files} stored files, {}: sizes and SHA-256 as in the manifest", Size(stored))]);
+        return Ok(vec![format!("stored files: {files}, {}: sizes and SHA-256 as in the manifest", Size(stored))]);
     }
     let Some(manifest) = chain.last().cloned() else { return Err(Error::failed("there is nothing to prove")) };
     let engine = context.engine_for(&manifest)?;
@@ -107,6 +109,7 @@ async fn prove(
         progress: progress.clone(),
     };
     let reader = repository.read(chain, context.identities(keys)?, progress);
+    progress.expect(manifest.plain_bytes());
     progress.phase("reading all of it");
     let checks = match level {
         Level::Restore => {
@@ -118,7 +121,7 @@ async fn prove(
     };
     let checks = settled(checks, reader.verdict().await)?;
     let mut all = vec![format!(
-        "{files} stored files, {}: sizes and SHA-256 as in the manifest, before and after decoding",
+        "stored files: {files}, {}: sizes and SHA-256 as in the manifest, before and after decoding",
         Size(stored)
     )];
     all.extend(checks);

@@ -1,124 +1,14 @@
-//! What is special to the sqlite engine: what others lost (write-ahead logs, locks, missing files), and swaps that lose nothing.
+//! Backing up SQLite: what others lost (write-ahead logs, locks, missing files), and what only the application understands.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use qbackd::engine::{RestoreRequest, Run, Selection, SourceOptions, registry};
-use qbackd::error::{Error, Kind};
+use qbackd::engine::{RestoreRequest, SourceOptions, registry};
+use qbackd::error::Kind;
 
-use crate::support::fixture::{Fixture, SqliteFixture, open, sqlite3};
-use crate::support::memory::{MemoryBackup, MemorySink, back_up, dump, run_in};
-
-/// A real `sqlite3` that stays, in a process of its own.
-struct Shell {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Shell {
-    fn on(path: &Path) -> Self {
-        let mut child = Command::new("sqlite3")
-            .args(["-batch", "-bail"])
-            .arg(path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the tests need `sqlite3`");
-        let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, stdin, stdout }
-    }
-
-    /// Runs SQL and waits until it is done; the last line it printed.
-    fn run(&mut self, sql: &str) -> String {
-        writeln!(self.stdin, "{sql}\nSELECT 'done';").unwrap();
-        let mut last = String::new();
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.stdout.read_line(&mut line).unwrap(), 0, "sqlite3 ended at {sql}");
-            if line == "done\n" {
-                return last;
-            }
-            last = line.trim_end().to_owned();
-        }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct World {
-    dir: tempfile::TempDir,
-    db: PathBuf,
-    run: Run,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        let run = run_in(dir.path(), "shop");
-        Self { db: data.join("app.db"), run, dir }
-    }
-
-    fn engine(&self) -> Box<dyn qbackd::engine::Engine> {
-        open("sqlite", &format!("url = \"sqlite:{}\"", self.db.display()))
-    }
-
-    async fn back_up(&self) -> qbackd::error::Result<MemoryBackup> {
-        back_up(self.engine().as_ref(), "sqlite", &self.run).await
-    }
-
-    async fn refused(&self) -> Error {
-        let (engine, sink) = (self.engine(), MemorySink::default());
-        let error = dump(engine.as_ref(), &self.run, &sink).await.unwrap_err();
-        assert!(sink.finished().await.is_empty(), "a refused dump left an artifact");
-        error
-    }
-
-    /// The names in the database's folder.
-    fn listing(&self) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(self.db.parent().unwrap())
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// A backup's content as a file that the real `sqlite3` opens.
-    fn file_of(&self, backup: &MemoryBackup) -> PathBuf {
-        let copy = self.dir.path().join("copy.db");
-        std::fs::write(&copy, backup.content()).unwrap();
-        copy
-    }
-}
-
-fn table(backup: &MemoryBackup, name: &str) -> Option<u64> {
-    let tables = &backup.manifest().objects;
-    tables.iter().find(|o| o.kind == "table" && o.name == name).unwrap_or_else(|| panic!("no table {name}")).count
-}
-
-fn overwrite() -> RestoreRequest {
-    RestoreRequest { overwrite: true, ..RestoreRequest::default() }
-}
-
-fn to(path: &Path) -> RestoreRequest {
-    RestoreRequest { to: Some(path.display().to_string()), ..RestoreRequest::default() }
-}
+use crate::support::fixture::{Fixture, SqliteFixture, is_root, open, sh, sqlite3};
+use crate::support::memory::{back_up, run_in};
+use crate::support::sqlite::{Shell, World, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_sqlite_file_is_no_empty_success() {
@@ -339,150 +229,61 @@ async fn what_only_the_application_understands_does_not_fail_the_backup() {
     assert_eq!(table(&backup, "strange"), None);
     let notes = backup.manifest().notes.join("\n");
     assert!(notes.contains("uint") && notes.contains("strange"), "{notes}");
-    engine.restore(&backup, &overwrite(), &world.run).await.unwrap();
+    engine
+        .restore(&backup, &RestoreRequest { overwrite: true, ..RestoreRequest::default() }, &world.run)
+        .await
+        .unwrap();
     assert_eq!(sqlite3(&world.db, "SELECT group_concat(x) FROM t"), "a2,a10\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_keeps_owner_mode_and_journal_mode_of_what_it_replaces() {
-    let world = World::new();
-    let fixture = SqliteFixture { path: world.db.clone() };
-    fixture.seed();
-    let before = fixture.fingerprint();
-    let backup = world.back_up().await.unwrap();
-    sqlite3(&world.db, "DELETE FROM customer");
-    std::fs::set_permissions(&world.db, PermissionsExt::from_mode(0o664)).unwrap();
-    let root = std::fs::metadata(&world.db).unwrap().uid() == 0;
-    if root {
-        std::os::unix::fs::chown(&world.db, Some(4242), Some(4343)).unwrap();
-    }
-    let restored = world.engine().restore(&backup, &overwrite(), &world.run).await.unwrap();
-    assert_eq!(restored.warnings, Vec::<String>::new());
-    let meta = std::fs::metadata(&world.db).unwrap();
-    assert_eq!(meta.mode() & 0o7777, 0o664);
-    if root {
-        assert_eq!((meta.uid(), meta.gid()), (4242, 4343));
-    }
-    assert_eq!(world.listing(), ["app.db"]);
-    assert_eq!(sqlite3(&world.db, "PRAGMA journal_mode"), "wal\n");
-    assert_eq!(fixture.fingerprint(), before);
+/// Runs as root: starts this test once more as nobody, on that database, and expects it to pass.
+fn as_nobody(test: &str, db: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let binary = dir.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    let drop = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--", "env"];
+    let db = format!("QBACKD_TEST_DB={}", db.display());
+    let said = sh("setpriv", &[&drop[..], &[&db, binary.to_str().unwrap(), test, "--exact"]].concat());
+    assert!(said.contains("1 passed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stale_log_beside_the_target_never_gets_into_the_restored_database() {
+async fn a_wal_database_in_a_folder_that_may_not_be_written_is_read_in_every_state() {
+    if let Some(db) = std::env::var_os("QBACKD_TEST_DB") {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = open("sqlite", &format!("url = \"sqlite:{}\"", db.display()));
+        let backup = back_up(engine.as_ref(), "sqlite", &run_in(dir.path(), "shop")).await.unwrap();
+        assert_eq!(table(&backup, "t"), Some(2));
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
     let world = World::new();
-    sqlite3(&world.db, "CREATE TABLE t(x); INSERT INTO t VALUES (1);");
-    let backup = world.back_up().await.unwrap();
-    // An application dies in the middle of later work; what it committed lies in its log.
-    let mut app = Shell::on(&world.db);
-    app.run("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES (2);");
-    app.kill();
-    world.engine().restore(&backup, &overwrite(), &world.run).await.unwrap();
-    assert_eq!(world.listing(), ["app.db"]);
-    assert_eq!(sqlite3(&world.db, "SELECT group_concat(x) FROM t"), "1\n");
-    // The same when the database file itself was lost, and when it was damaged.
-    for damage in [true, false] {
-        let mut app = Shell::on(&world.db);
-        app.run("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES (3);");
-        app.kill();
-        if damage {
-            std::fs::write(&world.db, [0x5a; 4096]).unwrap()
+    let folder = world.db.parent().unwrap();
+    std::fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let read = async || {
+        let test = "engines::sqlite::a_wal_database_in_a_folder_that_may_not_be_written_is_read_in_every_state";
+        if is_root() {
+            as_nobody(test, &world.db);
         } else {
-            std::fs::remove_file(&world.db).unwrap()
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o555)).unwrap();
+            assert_eq!(table(&world.back_up().await.unwrap(), "t"), Some(2));
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
         }
-        world.engine().restore(&backup, &overwrite(), &world.run).await.unwrap();
-        assert_eq!(world.listing(), ["app.db"]);
-        assert_eq!(sqlite3(&world.db, "SELECT group_concat(x) FROM t"), "1\n");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_in_use_is_not_replaced_and_the_user_is_named() {
-    for mode in ["WAL", "DELETE"] {
-        let world = World::new();
-        let mut app = Shell::on(&world.db);
-        app.run(&format!("PRAGMA journal_mode={mode}; CREATE TABLE t(x); INSERT INTO t VALUES (1);"));
-        let backup = world.back_up().await.unwrap();
-        let engine = world.engine();
-        app.run("INSERT INTO t VALUES (2);");
-        let plan = engine.plan_restore(&backup, &overwrite(), &world.run).await.unwrap();
-        let pid = app.child.id().to_string();
-        assert!(plan.sessions.len() == 1 && plan.sessions[0].contains(&pid), "{:?}", plan.sessions);
-        let error = engine.restore(&backup, &overwrite(), &world.run).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::TryAgain);
-        assert!(error.line().contains(&pid), "{error}");
-        assert_eq!(app.run("SELECT count(*) FROM t;"), "2");
-        drop(app);
-        assert!(world.listing().iter().all(|name| !name.contains("qbackd")), "{:?}", world.listing());
-        engine.restore(&backup, &overwrite(), &world.run).await.unwrap();
-        assert_eq!(sqlite3(&world.db, "SELECT count(*) FROM t"), "1\n");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_beside_leaves_the_original_alone() {
-    let world = World::new();
-    let fixture = SqliteFixture { path: world.db.clone() };
-    fixture.seed();
-    let before = fixture.fingerprint();
-    let backup = world.back_up().await.unwrap();
-    let beside = world.dir.path().join("beside.db");
-    let engine = world.engine();
-    for request in [to(&beside), RestoreRequest { to: Some(format!("sqlite:{}", beside.display())), ..overwrite() }] {
-        engine.restore(&backup, &request, &world.run).await.unwrap();
-        assert_eq!(SqliteFixture { path: beside.clone() }.fingerprint(), before);
-        assert_eq!(std::fs::metadata(&beside).unwrap().mode() & 0o777, 0o600);
-    }
-    assert_eq!(fixture.fingerprint(), before);
-    let error =
-        engine.restore(&backup, &to(&world.dir.path().join("no/such/folder.db")), &world.run).await.unwrap_err();
-    assert!(error.remedy().unwrap().starts_with("mkdir -p"), "{error}");
-    let link = world.dir.path().join("link.db");
-    std::os::unix::fs::symlink(&beside, &link).unwrap();
-    engine.restore(&backup, &RestoreRequest { overwrite: true, ..to(&link) }, &world.run).await.unwrap();
-    assert!(link.is_symlink(), "the link was replaced instead of the file");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_that_is_not_what_its_manifest_says_replaces_nothing() {
-    let world = World::new();
-    sqlite3(&world.db, "CREATE TABLE t(x); INSERT INTO t VALUES (1), (2);");
-    let mut backup = world.back_up().await.unwrap();
-    let whole = backup.content().to_vec();
-    let other = world.dir.path().join("other.db");
-    sqlite3(&other, "CREATE TABLE t(x); INSERT INTO t VALUES (1);");
-    let mut flipped = whole.clone();
-    flipped[4096 + 1] ^= 0xff;
-    let cases = [
-        (std::fs::read(&other).unwrap(), "table t has 1 rows instead of 2"),
-        (flipped, "integrity_check"),
-        (whole[..4096].to_vec(), "malformed"),
-        (Vec::new(), "table t is missing"),
-        (vec![0x5a; 8192], "not a database"),
-    ];
-    for (content, why) in cases {
-        backup.set_content(content);
-        for error in [
-            world.engine().restore(&backup, &overwrite(), &world.run).await.unwrap_err(),
-            world.engine().parse(&backup, &world.run).await.unwrap_err(),
-        ] {
-            assert!(error.line().contains(why), "{why}: {error}");
-        }
-        assert_eq!(sqlite3(&world.db, "SELECT count(*) FROM t"), "2\n");
-        assert_eq!(world.listing(), ["app.db"]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn parts_of_a_database_are_refused_with_the_way_by_hand() {
-    let world = World::new();
-    sqlite3(&world.db, "CREATE TABLE t(x);");
-    let backup = world.back_up().await.unwrap();
-    let only = Selection { tables: vec!["t".into()], ..Selection::default() };
-    let request = RestoreRequest { only, ..overwrite() };
-    let error = world.engine().restore(&backup, &request, &world.run).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Usage);
-    assert!(error.remedy().unwrap().contains(".dump TABLE"), "{error}");
+    };
+    let mut app = Shell::on(&world.db);
+    app.run("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x); INSERT INTO t VALUES (1), (2);");
+    read().await;
+    app.kill();
+    assert_eq!(world.listing(), ["app.db", "app.db-shm", "app.db-wal"]);
+    read().await;
+    std::fs::remove_file(folder.join("app.db-shm")).unwrap();
+    read().await;
+    sqlite3(&world.db, "SELECT 1 FROM t");
+    assert_eq!(world.listing(), ["app.db"]);
+    read().await;
+    assert_eq!(world.listing(), ["app.db"]);
 }
 
 #[test]

@@ -117,13 +117,15 @@ impl<F: Fixture> Bench<F> {
         listing["backups"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The outcomes of all runs, newest first.
+    /// The outcomes of all backups, newest first.
     pub fn outcomes(&self) -> Vec<String> {
         let history = self.json(&["history", "-n", "1000"]);
+        let backup = |run: &&serde_json::Value| run["kind"] == "backup";
         history["runs"]
             .as_array()
             .unwrap()
             .iter()
+            .filter(backup)
             .map(|run| run["outcome"].as_str().unwrap_or("running").to_owned())
             .collect()
     }

@@ -5,3 +5,5 @@ pub mod by_hand;
 pub mod fixture;
 pub mod keys;
 pub mod memory;
+pub mod sqlite;
+pub mod tree;

@@ -3,6 +3,7 @@
 //! `url = "sqlite:/srv/app.db"`, or with three slashes; the rest of the URL is the path as it is, nothing is decoded. The
 //! artifact `NAME.db` is an ordinary database file in rollback-journal mode that opens anywhere. The source is never written to.
 
+mod beside;
 mod check;
 mod fault;
 pub mod sample;
@@ -32,7 +33,7 @@ use crate::model::{ArtifactSink, ArtifactSource, ArtifactSpec, FileName, Inlet, 
 pub const KIND: EngineKind = EngineKind {
     name: "sqlite",
     schemes: &["sqlite"],
-    keys: &["url", "files", "exclude", "nice", "ionice"],
+    keys: &["url", "nice", "ionice"],
     abilities: &[Ability { method: Method::Logical, incremental: false, pitr: false }],
     recovery: RECOVERY,
     open: Some(open),
@@ -135,10 +136,10 @@ impl Engine for Sqlite {
             .parse()
             .map_err(|e| Error::failed("cannot name the copy").because(e))?;
         let (from, to, progress) = (self.path.clone(), run.scratch.join(name.as_str()), run.progress.clone());
-        run.progress.phase("copying the database");
+        run.progress.quiet_phase("copying the database");
         let copy = on_thread("sqlite", &run.cancel, move |stop| {
             let copy = source::copy(&from, to, stop)?;
-            progress.phase("checking the copy");
+            progress.quiet_phase("checking the copy");
             let proof = check::prove(copy.path(), stop)?;
             if proof.empty {
                 return Err(Error::failed(format!("{} holds no tables", from.display()))
@@ -205,13 +206,13 @@ impl Engine for Sqlite {
         let (overwrite, shown) = (request.overwrite, target.display().to_string());
         on_thread("sqlite", &run.cancel, move |stop| {
             receive(inlet, swap.file(), stop).map_err(|e| named(e, swap.path()))?;
-            progress.phase("checking the database");
+            progress.quiet_phase("checking the database");
             let proof = check::prove(swap.path(), stop)?;
             check::compare(&expected, &proof.objects)?;
             if check::was_wal(&expected) {
                 check::turn_on_wal(swap.path())?;
             }
-            progress.phase("putting it in place");
+            progress.quiet_phase("putting it in place");
             stop.check()?;
             let warnings = swap.finish(overwrite)?;
             Ok(Restored { target: shown, checks: proof.checks, objects: proof.objects, warnings })
@@ -228,7 +229,7 @@ impl Engine for Sqlite {
         let expected = objects_of(from.chain());
         on_thread("sqlite", &run.cancel, move |stop| {
             let path = scratch.path();
-            let file = swap::create_private(path)?;
+            let file = beside::create_private(path)?;
             receive(inlet, &file, stop).map_err(|e| named(e, path))?;
             drop(file);
             let proof = check::prove(path, stop)?;

@@ -16,9 +16,9 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use super::super::space;
 use super::super::thread::Stop;
+use super::beside::{beside, create_private};
 use super::check;
 use super::fault::explain;
-use super::swap::create_private;
 use crate::error::{Error, Explain, Kind, Result, from_io};
 use crate::model::manifest::Object;
 
@@ -76,13 +76,6 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         self.clear();
     }
-}
-
-/// `path` with `suffix` at its end.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// How a database can be read.

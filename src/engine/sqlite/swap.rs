@@ -4,37 +4,23 @@
 //! file takes its last transactions along. So the old database is first brought to rest by SQLite itself, under an
 //! exclusive lock that nobody passes until the rename is done; files beside a database that SQLite cannot open are moved aside, not removed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::super::space;
+use super::beside::{beside, create_private};
 use super::fault::explain;
-use super::source::beside;
 use crate::error::{Error, Explain, Kind, Result, from_io};
 use crate::model::stamp::random_word;
 
 /// How long other users of the old database may take to finish.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
-
-/// Makes a file that only its owner can read; it must not exist.
-///
-/// # Errors
-/// It cannot be made.
-pub(super) fn create_private(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .explain(|| format!("cannot create {}", path.display()))
-}
 
 /// The path a restore really writes to: an existing link is followed, so that the link stays.
 ///
