@@ -40,7 +40,7 @@ pub(super) struct Mask {
 impl Mask {
     /// Finds what is secret in `text`.
     pub(super) fn of(text: &str) -> Self {
-        let mut found = Finder { text, ranges: Vec::new(), values: Vec::new() };
+        let mut found = Finder { text, ranges: Vec::new(), users: Vec::new(), values: Vec::new() };
         let mut at = 0;
         for line in text.split_inclusive('\n') {
             found.line(at, line);
@@ -48,7 +48,9 @@ impl Mask {
         }
         let (table, _) = DeTable::parse_recoverable(text);
         found.table(table.get_ref(), &mut Vec::new(), false);
-        let Finder { mut ranges, mut values, .. } = found;
+        let Finder { mut ranges, users, mut values, .. } = found;
+        values.extend(ranges.iter().map(|range| part(text, range.clone()).to_owned()));
+        ranges.extend(users);
         for range in &mut ranges {
             *range = text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
         }
@@ -61,7 +63,6 @@ impl Mask {
                 _ => apart.push(range),
             }
         }
-        values.extend(apart.iter().filter_map(|r| text.get(r.clone())).map(str::to_owned));
         values.retain(|value| value.len() >= 4);
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values.dedup();
@@ -114,6 +115,8 @@ impl Mask {
 struct Finder<'t> {
     text: &'t str,
     ranges: Vec<Range<usize>>,
+    /// Names of users in URLs: starred in their lines, but ordinary words elsewhere.
+    users: Vec<Range<usize>>,
     values: Vec<String>,
 }
 
@@ -163,7 +166,7 @@ impl Finder<'_> {
             let from = at + 3;
             let url = part(text, from..).split(['"', '\'', '\n']).next().unwrap_or_default();
             if let Some((user, _)) = url.rsplit_once('@') {
-                self.ranges.push(start + from..start + from + user.len());
+                self.users.push(start + from..start + from + user.len());
                 self.values.extend(user.split_once(':').map(|(_, password)| password.to_owned()));
             }
         }
@@ -207,7 +210,9 @@ mod tests {
     use super::*;
 
     fn masked(text: &str) -> String {
-        Mask::of(text).apply(text, 0..text.len()).0
+        let whole = if text.starts_with('[') { text.to_owned() } else { format!("[database.d]\n{text}") };
+        let start = whole.len() - text.len();
+        Mask::of(&whole).apply(&whole, start..whole.len()).0
     }
 
     #[test]
@@ -245,5 +250,7 @@ mod tests {
     fn messages_lose_the_secrets_they_quote() {
         let mask = Mask::of("password = \"hunter2\"");
         assert_eq!(mask.clean("unknown variant `hunter2`"), "unknown variant `***`");
+        let mask = Mask::of("url = \"postgresql://backup@db1/shop\"");
+        assert_eq!(mask.clean("a backup needs a place to live"), "a backup needs a place to live");
     }
 }

@@ -66,10 +66,10 @@ pub fn daemon(dir: &Path) -> Daemon {
     resolve::resolve(&document, &mut found).daemon
 }
 
-/// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too; `keep`, `retry`,
-/// `hooks` and `tls` are the tables within those of the same keys.
+/// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too. `keep`, `retry`,
+/// `hooks` and `tls` are the tables within those of the same keys; each `type` of a `[notify.NAME]` has a table of its own here.
 pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {
-    use options::{DaemonOptions, Hooks, Keep, Retry, SigningOptions, Tls};
+    use options::{DaemonOptions, Hooks, Keep, NotifyType, Retry, SigningOptions, Tls};
     let [source, database] = resolve::partition_keys();
     let named: [(&str, &[&str]); 10] = [
         ("daemon", fields::<DaemonOptions>()),
@@ -83,6 +83,8 @@ pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {
         ("hooks", fields::<Hooks>()),
         ("tls", fields::<Tls>()),
     ];
+    let notify = NotifyType::WORDS.iter().map(|word| (*word, resolve::notify_keys(word)));
     let destination = resolve::destination_keys().map(|key| ("destination", key));
-    named.into_iter().flat_map(|(table, keys)| keys.iter().map(move |key| (table, *key))).chain(destination).collect()
+    let all = named.into_iter().chain(notify).flat_map(|(table, keys)| keys.iter().map(move |key| (table, *key)));
+    all.chain(destination).collect()
 }

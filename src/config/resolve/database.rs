@@ -32,6 +32,8 @@ pub(super) struct Parts {
     pub options: DatabaseOptions,
     /// Its policy's rules and its own over them.
     pub merged: PolicyOptions,
+    /// What was found before this database.
+    pub mark: usize,
     /// Whether the keys of the source could all be read.
     pub sound: bool,
     own_policy: bool,
@@ -96,7 +98,7 @@ impl Resolver<'_, '_> {
             Some(written) => own.over(written),
             None => own,
         };
-        let parts = Parts { source, options, merged, sound, own_policy };
+        let parts = Parts { source, options, merged, mark: before, sound, own_policy };
         let engine = self.engine(section, &parts);
         self.unknown_keys(unknown, engine, section);
         self.check_source(section, &parts, engine);
