@@ -144,8 +144,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     not_built(args)?;
     let from = ground::place(args.from.as_deref())?;
     let files = &ground::plan_to_read(global, from.as_ref())?;
-    let order =
-        Order { wanted: ground::typed(&args.what)?, from, keys: ground::given(&args.keys)?, request: request(args)? };
+    let order = Order {
+        wanted: ground::typed(&args.what)?,
+        from,
+        keys: ground::given(&args.keys)?,
+        request: request(args)?,
+        dry_run: args.dry_run,
+    };
     signals::block_on(|cancel| async {
         let (context, _guard) = ground::context_to_read(files.clone(), "restore", cancel)?;
         let progress = Progress::default();

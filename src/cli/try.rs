@@ -112,6 +112,7 @@ async fn bring_back(workshop: &Workshop, context: &Context) -> Result<()> {
         from: Some(Place::Folder(workshop.backups())),
         keys: workshop.keys(),
         request: workshop.restore_request(),
+        dry_run: false,
     };
     let planned = plan(context, order, &progress).await?;
     progress::watch_one(&progress, restore(context, planned)).await.map(drop)

@@ -1,5 +1,6 @@
 //! Where a backup is read from: a destination of the configuration, or a folder that holds one.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,6 +31,15 @@ impl FromStr for Place {
             Ok(name) => Ok(Self::Destination(name)),
             Err(_) if text.contains(['/', '.']) => Ok(Self::Folder(text.into())),
             Err(e) => Err(format!("{e}; a folder is written with a slash, as `./{text}`")),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Destination(name) => name.fmt(f),
+            Self::Folder(path) => path.display().fmt(f),
         }
     }
 }

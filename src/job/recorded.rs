@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use super::Context;
-use crate::error::Result;
+use super::{Context, Place, Wanted};
+use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Level, NewRun};
-use crate::model::{Outcome, RunId, Step};
+use crate::model::{Outcome, RunId, RunKind, Step};
 
 /// What a job leaves in the history when it succeeds.
 pub trait Account {
@@ -37,4 +37,37 @@ pub async fn recorded<T: Account, F: Future<Output = Result<T>>>(
     context.history.finish(&run, ending)?;
     Step::Finished.reached();
     result
+}
+
+/// Records work that failed before it knew what to work on (a damaged manifest, a destination that does not answer), and gives
+/// the error back. What was mistyped is no attempt.
+///
+/// # Errors
+/// Always: the work's own, or the history's.
+pub(super) async fn refused<T>(
+    context: &Context,
+    kind: RunKind,
+    from: Option<&Place>,
+    wanted: &Wanted,
+    error: Error,
+) -> Result<T> {
+    let (Some(database), false) = (wanted.database(), matches!(error.kind(), Kind::Usage | Kind::NotFound)) else {
+        return Err(error);
+    };
+    let new = NewRun {
+        kind,
+        database: database.clone(),
+        destinations: context.places(from, Some(database)).iter().map(ToString::to_string).collect(),
+        backup: None,
+        initiated_by: context.initiated_by.clone(),
+    };
+    recorded(context, new, None, |_| async { Err::<Nothing, _>(error) }).await.map(|nothing| match nothing {})
+}
+
+enum Nothing {}
+
+impl Account for Nothing {
+    fn account(&self) -> Ending {
+        match *self {}
+    }
 }

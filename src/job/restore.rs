@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
-use super::recorded::{Account, recorded};
+use super::recorded::{Account, recorded, refused};
 use super::{Context, Place, Wanted};
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
@@ -26,6 +26,8 @@ pub struct Order {
     pub keys: Given,
     /// Where to, and which parts.
     pub request: RestoreRequest,
+    /// Whether it is only to be looked at: then nothing is recorded.
+    pub dry_run: bool,
 }
 
 /// A restore that was planned and can be done.
@@ -73,11 +75,19 @@ impl Account for Done {
     }
 }
 
-/// Finds the backup and says what restoring it would do. Changes nothing.
+/// Finds the backup and says what restoring it would do. Changes nothing; a failure is recorded as that of a restore.
 ///
 /// # Errors
 /// There is no such backup, no key for it, or it cannot be restored so.
 pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Result<Planned> {
+    let (from, wanted, dry_run) = (order.from.clone(), order.wanted.clone(), order.dry_run);
+    match look(context, order, progress).await {
+        Err(e) if !dry_run => refused(context, RunKind::Restore, from.as_ref(), &wanted, e).await,
+        planned => planned,
+    }
+}
+
+async fn look(context: &Context, order: Order, progress: &Progress) -> Result<Planned> {
     let (repository, manifest, listing) = context.find(order.from.as_ref(), &order.wanted).await?;
     let chain = listing.chain(&manifest)?;
     let keys = context.identities(&order.keys)?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
-use super::recorded::{Account, recorded};
+use super::recorded::{Account, recorded, refused};
 use super::restore::prove_stored;
 use super::{Context, Place, Wanted};
 use crate::engine::{self, RestoreRequest};
@@ -60,7 +60,10 @@ pub async fn verify(
     keys: &Given,
     progress: &Progress,
 ) -> Result<Proof> {
-    let (repository, manifest, listing) = context.find(from, wanted).await?;
+    let (repository, manifest, listing) = match context.find(from, wanted).await {
+        Ok(found) => found,
+        Err(e) => return refused(context, RunKind::Verify, from, wanted, e).await,
+    };
     let at = manifest.reference();
     let new = NewRun {
         kind: RunKind::Verify,
