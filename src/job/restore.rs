@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
 use super::limits::{Limits, within};
-use super::recorded::{Account, recorded, refused};
+use super::recorded::{Account, record_refusal, recorded};
 use super::{Context, Place, Wanted};
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
@@ -85,7 +85,10 @@ impl Account for Done {
 pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Result<Planned> {
     let (from, wanted, dry_run) = (order.from.clone(), order.wanted.clone(), order.dry_run);
     match look(context, order, progress).await {
-        Err(e) if !dry_run => refused(context, RunKind::Restore, from.as_ref(), &wanted, e).await,
+        Err(e) if !dry_run => {
+            record_refusal(context, RunKind::Restore, from.as_ref(), &wanted, &e)?;
+            Err(e)
+        }
         planned => planned,
     }
 }

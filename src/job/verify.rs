@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
 use super::limits::unless_cancelled;
-use super::recorded::{Account, recorded, refused};
+use super::recorded::{Account, record_refusal, recorded};
 use super::restore::prove_stored;
 use super::{Context, Place, Wanted};
 use crate::engine::{self, RestoreRequest};
@@ -63,7 +63,10 @@ pub async fn verify(
 ) -> Result<Proof> {
     let (repository, manifest, listing) = match context.find(from, wanted).await {
         Ok(found) => found,
-        Err(e) => return refused(context, RunKind::Verify, from, wanted, e).await,
+        Err(e) => {
+            record_refusal(context, RunKind::Verify, from, wanted, &e)?;
+            return Err(e);
+        }
     };
     let at = manifest.reference();
     let new = NewRun {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::{Manifest, Name};
+use crate::model::{BackupRef, Manifest, Name};
 use crate::repository::{Listing, Repository};
 
 /// A backup as named on the command line.
@@ -61,8 +61,20 @@ impl Wanted {
         };
         match self {
             Self::Latest(name) => {
-                let newest = listing.backups.iter().rfind(|m| &m.database == name);
-                newest.cloned().ok_or_else(|| none(format!("there is no backup of {name}")))
+                let newest = listing.backups.iter().rfind(|m| &m.database == name).cloned();
+                // An older one in place of a newer that is damaged would be a surprise.
+                let newer = |at: &BackupRef| newest.as_ref().is_none_or(|m| at.id.started() >= m.id.started());
+                if let Some(index) = listing.damaged.iter().position(|(at, _)| &at.database == name && newer(at)) {
+                    let damaged = listing.damaged.swap_remove(index).1;
+                    return Err(match newest {
+                        Some(sound) => {
+                            let remedy = damaged.remedy().map_or(String::new(), |remedy| format!("{remedy}; "));
+                            damaged.hint(format!("{remedy}the newest sound one is {}", sound.reference()))
+                        }
+                        None => damaged,
+                    });
+                }
+                newest.ok_or_else(|| none(format!("there is no backup of {name}")))
             }
             Self::Prefix(_, prefix) => {
                 let found: Vec<&Manifest> =

@@ -108,7 +108,7 @@ fn a_destination_that_does_not_answer_hides_no_other() {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(out.contains("shop/") && out.contains("local"), "{out}");
-    assert!(err.contains("cannot open other at") && err.contains("/other"), "{err}");
+    assert!(err.contains("cannot open other: there is no folder") && err.contains("/other"), "{err}");
     let output = bench.run(&["--json", "list"]);
     assert_eq!(output.status.code(), Some(1));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
