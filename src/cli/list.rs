@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             context.database(name)?;
         }
         if !printed.backups.is_empty() || failures.is_empty() || global.json {
-            show(&printed, global)?;
+            show(&printed, &context, global)?;
         }
         failures.into_iter().next().map_or(Ok(()), Err)
     })
@@ -103,7 +103,7 @@ impl Printed {
     }
 }
 
-fn show(printed: &Printed, global: &Global) -> Result<()> {
+fn show(printed: &Printed, context: &Context, global: &Global) -> Result<()> {
     if global.json {
         return output::json(printed);
     }
@@ -118,7 +118,7 @@ fn show(printed: &Printed, global: &Global) -> Result<()> {
                 human::ago(b.started, now),
                 Size(b.plain_bytes).to_string(),
                 Size(b.stored_bytes).to_string(),
-                b.destination.clone(),
+                context.called(&b.destination),
             ]
         };
         output::table(&["BACKUP", "TYPE", "AGE", "SIZE", "STORED", "AT"], printed.backups.iter().map(row).collect())?;

@@ -72,6 +72,12 @@ impl Context {
         Ok(Plain::new(store::open(destination.as_str(), &options.options, access)?))
     }
 
+    /// A destination as people know it: by its name, and its `label` where it has one.
+    pub fn called(&self, destination: &str) -> String {
+        let label = self.plan.destinations.get(destination).and_then(|known| known.options.label.as_deref());
+        label.map_or_else(|| destination.to_owned(), |label| format!("{destination} ({label})"))
+    }
+
     /// How artifacts of a database are packed. The processors are shared by as many runs as may run at a time.
     ///
     /// # Errors
