@@ -23,20 +23,18 @@ const AWAITED: &[&str] = &[
     "a_destination_is_shown_with_its_label",
     "a_root_that_is_not_mounted_is_refused",
     "a_run_that_would_leave_less_than_min_free_is_refused",
-    "compression_none_and_a_level_are_what_is_stored",
-    "encryption_none_stores_in_the_clear_and_a_name_encrypts",
-    "identity_files_open_backups_without_asking",
-    "no_more_runs_than_max_parallel_at_a_time",
-    "recipients_of_a_file_can_open_the_backup",
-    "state_dir_holds_history_and_locks",
-    "the_first_destination_gets_the_backup",
 ];
 
 /// Table, key, something that may be written there, and what it does.
 const KEYS: &[(&str, &str, &str, Effect)] = &[
-    ("daemon", "state_dir", "'/srv/qbackd'", Seen("state_dir_holds_history_and_locks")),
+    (
+        "daemon",
+        "state_dir",
+        "'/srv/qbackd'",
+        Seen("history_is_where_the_configuration_says_though_the_rest_of_it_is_broken"),
+    ),
     ("daemon", "control_socket", "'/run/q.sock'", Unbuilt),
-    ("daemon", "max_parallel", "3", Seen("no_more_runs_than_max_parallel_at_a_time")),
+    ("daemon", "max_parallel", "3", Seen("as_many_run_at_a_time_as_max_parallel_says")),
     ("daemon", "timezone", "'Europe/Berlin'", Unbuilt),
     ("daemon", "listen", "'127.0.0.1:9090'", Unbuilt),
     ("daemon", "history_keep", "'30d'", Unbuilt),
@@ -68,16 +66,21 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
         "encryption",
         "recipients",
         "['age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p']",
-        Seen("what_is_put_is_read_back_from_fs_and_memory_with_every_kind_of_recipient"),
+        Seen("either_of_two_recipients_brings_it_back"),
     ),
-    ("encryption", "recipients_file", "'/dev/null'", Seen("recipients_of_a_file_can_open_the_backup")),
     (
         "encryption",
-        "passphrase",
-        "{ env = 'PASSPHRASE' }",
-        Seen("a_passphrase_reference_is_resolved_only_when_it_is_used"),
+        "recipients_file",
+        "'/dev/null'",
+        Seen("init_writes_a_configuration_and_a_key_that_open_what_they_close"),
     ),
-    ("encryption", "identity_files", "['/dev/null']", Seen("identity_files_open_backups_without_asking")),
+    ("encryption", "passphrase", "{ env = 'PASSPHRASE' }", Seen("a_passphrase_brings_it_back")),
+    (
+        "encryption",
+        "identity_files",
+        "['/dev/null']",
+        Seen("init_writes_a_configuration_and_a_key_that_open_what_they_close"),
+    ),
     ("signing", "key_file", "'/dev/null'", Unbuilt),
     ("signing", "trusted", "['key']", Unbuilt),
     ("policy", "full", "'02:00'", Unbuilt),
@@ -85,9 +88,9 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
     ("policy", "drill", "'Sun 12:00'", Unbuilt),
     ("policy", "pitr", "true", Unbuilt),
     ("policy", "max_loss", "'30s'", Unbuilt),
-    ("policy", "destinations", "['local']", Seen("the_first_destination_gets_the_backup")),
-    ("policy", "encryption", "'none'", Seen("encryption_none_stores_in_the_clear_and_a_name_encrypts")),
-    ("policy", "compression", "'none'", Seen("compression_none_and_a_level_are_what_is_stored")),
+    ("policy", "destinations", "['local']", Seen("a_backup_goes_where_to_says")),
+    ("policy", "encryption", "'none'", Seen("it_comes_back_unencrypted_and_uncompressed")),
+    ("policy", "compression", "'none'", Seen("it_comes_back_unencrypted_and_uncompressed")),
     ("policy", "keep", "{ daily = 7 }", Unbuilt),
     ("policy", "timeout", "'1h'", Seen("work_that_takes_too_long_is_told_to_stop_and_the_error_names_the_key")),
     ("policy", "stall_timeout", "'1h'", Seen("a_stall_is_noticed_but_not_in_a_quiet_phase")),
@@ -222,7 +225,9 @@ fn is_written(name: &str, below: &Path) -> bool {
             return is_written(name, &path);
         }
         let source = path.extension().is_some_and(|e| e == "rs");
-        source && std::fs::read_to_string(&path).unwrap().contains(&format!("fn {name}("))
+        // A suite that runs on every engine has generic functions.
+        let made = |text: &str| ["(", "<"].iter().any(|next| text.contains(&format!("fn {name}{next}")));
+        source && made(&std::fs::read_to_string(&path).unwrap())
     })
 }
 
