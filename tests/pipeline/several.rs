@@ -125,3 +125,13 @@ fn of_several_backups_in_one_second_the_latest_is_the_last() {
         assert_eq!(std::fs::read_to_string(&bench.fixture.state).unwrap(), format!("round {round}"));
     }
 }
+
+#[test]
+fn a_destination_is_shown_with_its_label() {
+    let bench = Bench::<CommandFixture>::new();
+    bench.edit("service = \"fs\"", "service = \"fs\"\nlabel = \"the shelf\"");
+    assert!(bench.ok(&["backup", "shop"]).contains(" at local (the shelf): ok"));
+    assert!(bench.ok(&["list"]).contains("local (the shelf)"));
+    assert!(bench.ok(&["show", "shop@latest"]).contains("local (the shelf)"));
+    assert_eq!(bench.json(&["list"])["backups"][0]["destination"], "local", "programs get the name");
+}
