@@ -33,9 +33,9 @@ impl Local {
         match std::fs::metadata(root) {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => {
-                return Err(
-                    Error::failed(format!("cannot open {label}")).because(format!("{} is no folder", root.display()))
-                );
+                return Err(Error::failed(format!("cannot open {label}"))
+                    .because(format!("{} is no folder", root.display()))
+                    .hint("`root` names the folder that backups lie in"));
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && access == Access::Write => {
                 let made = DirBuilder::new().recursive(true).mode(0o750).create(root);
