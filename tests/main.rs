@@ -21,6 +21,7 @@
 mod support;
 
 mod architecture;
+mod bad_input;
 mod by_hand;
 mod command_line;
 mod configuration;
@@ -32,4 +33,5 @@ mod history;
 mod keys;
 mod kill;
 mod manual;
+mod order;
 mod pipeline;
