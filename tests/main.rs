@@ -12,6 +12,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::significant_drop_in_scrutinee,
     clippy::string_slice,
     clippy::unreachable,
     clippy::unwrap_used,
@@ -35,3 +36,4 @@ mod kill;
 mod manual;
 mod order;
 mod pipeline;
+mod plugin;

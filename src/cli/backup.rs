@@ -101,7 +101,7 @@ async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, glo
     let runs = databases.iter().zip(&watched).map(|(database, (_, progress))| async move {
         let made = backup(context, database, args.to.as_ref(), progress).await;
         if let (Ok(made), false) = (&made, global.json) {
-            output::line(&told(made))?;
+            output::line(&told(made, &context.called(made.destination.as_str())))?;
         }
         Ok((database.name.clone(), made))
     });
@@ -128,9 +128,9 @@ async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, glo
     last.map_or(Ok(()), Err)
 }
 
-fn told(made: &Made) -> String {
+fn told(made: &Made, at: &str) -> String {
     let manifest = &made.manifest;
-    let mut text = format!("{} at {}: ok: {}", manifest.reference(), made.destination, report::figures(manifest));
+    let mut text = format!("{} at {}: ok: {}", manifest.reference(), at, report::figures(manifest));
     for note in &manifest.notes {
         text.push_str(&format!("\n  note: {}", output::clean(note)));
     }

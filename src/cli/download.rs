@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::keys::KeyArgs;
 use super::{Global, ground, output, progress, signals};
 use crate::error::{Error, Explain, Kind, Result};
-use crate::job::Wanted;
 use crate::job::download::{Download, Form, by_hand};
+use crate::job::limits::unless_cancelled;
+use crate::job::{Context, Wanted};
 use crate::model::{Progress, Size};
 
 /// Download the files of a backup.
@@ -70,14 +71,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         match &args.output {
             None => {
                 let stdout = std::io::stdout().as_fd().try_clone_to_owned().explain(|| "cannot use standard output")?;
-                progress::watch_one(&progress, stream(&download, args.tar, stdout.into())).await
+                watch(&context, &progress, stream(&download, args.tar, stdout.into())).await
             }
             Some(path) if args.tar => {
                 let file = File::create_new(path).explain(|| format!("cannot create {}", path.display()))?;
-                progress::watch_one(&progress, stream(&download, true, file)).await
+                watch(&context, &progress, stream(&download, true, file)).await
             }
             Some(folder) => {
-                let written = progress::watch_one(&progress, download.into_folder(folder)).await?;
+                let written = watch(&context, &progress, download.into_folder(folder)).await?;
                 if global.json {
                     return output::json(
                         &serde_json::json!({ "backup": download.manifest().reference().to_string(), "files": written }),
@@ -87,6 +88,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             }
         }
     })
+}
+
+async fn watch<T>(context: &Context, progress: &Progress, work: impl Future<Output = Result<T>>) -> Result<T> {
+    progress::watch_one(progress, unless_cancelled(&context.cancel, work)).await
 }
 
 async fn stream(download: &Download, tar: bool, out: File) -> Result<()> {

@@ -15,15 +15,15 @@ use crate::job::{Context, Place};
 use crate::model::secret::read_private;
 use crate::model::{Secret, SystemClock};
 
-/// Reads the configuration. Warnings go to stderr.
+/// Reads the configuration. Warnings go to stderr, a line each; `qbackd check` shows them whole.
 ///
 /// # Errors
 /// There is none, or it has errors; all of them were shown then.
 pub(super) fn plan(global: &Global) -> Result<Plan> {
     match config::load(&global.config) {
         Ok(loaded) => {
-            if global.quiet == 0 && !loaded.warnings.is_empty() {
-                output::tell(&loaded.warnings.render(output::coloured(&std::io::stderr())));
+            if global.quiet == 0 {
+                loaded.warnings.lines().for_each(|(_, line)| output::warn(&line));
             }
             Ok(loaded.plan)
         }
@@ -107,6 +107,7 @@ fn caller() -> String {
     match (named("SUDO_USER"), named("USER").or_else(|| named("LOGNAME"))) {
         (Some(person), _) => format!("{person} by sudo"),
         (None, Some(user)) => user,
+        (None, None) if rustix::process::getuid().is_root() => "root".into(),
         (None, None) => format!("user {}", rustix::process::getuid().as_raw()),
     }
 }

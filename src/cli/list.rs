@@ -57,11 +57,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let plan = ground::plan_to_read(global, from.as_ref())?;
     signals::block_on(|cancel: CancellationToken| async {
         let (context, _guard) = ground::context_to_read(plan, "list", cancel)?;
-        if let (Some(name), None) = (&args.name, &from) {
+        let (printed, failures) = gather(&context, from.as_ref(), args.name.as_ref()).await;
+        // A database that is gone from the files may still have backups; a name that nobody knows is a typing error.
+        if let (Some(name), true, None) = (&args.name, printed.is_empty() && failures.is_empty(), &from) {
             context.database(name)?;
         }
-        let (printed, failures) = gather(&context, from.as_ref(), args.name.as_ref()).await;
-        show(&printed, global)?;
+        if !printed.backups.is_empty() || failures.is_empty() || global.json {
+            show(&printed, &context, global)?;
+        }
         failures.into_iter().next().map_or(Ok(()), Err)
     })
 }
@@ -83,6 +86,10 @@ async fn gather(context: &Context, from: Option<&Place>, name: Option<&Name>) ->
 }
 
 impl Printed {
+    fn is_empty(&self) -> bool {
+        self.backups.is_empty() && self.damaged.is_empty() && self.unfinished.is_empty()
+    }
+
     fn add(&mut self, destination: String, listing: Listing) {
         let at = || destination.clone();
         self.backups.extend(listing.backups.iter().map(|manifest| report::Backup::new(manifest, &destination)));
@@ -96,7 +103,7 @@ impl Printed {
     }
 }
 
-fn show(printed: &Printed, global: &Global) -> Result<()> {
+fn show(printed: &Printed, context: &Context, global: &Global) -> Result<()> {
     if global.json {
         return output::json(printed);
     }
@@ -111,7 +118,7 @@ fn show(printed: &Printed, global: &Global) -> Result<()> {
                 human::ago(b.started, now),
                 Size(b.plain_bytes).to_string(),
                 Size(b.stored_bytes).to_string(),
-                b.destination.clone(),
+                context.called(&b.destination),
             ]
         };
         output::table(&["BACKUP", "TYPE", "AGE", "SIZE", "STORED", "AT"], printed.backups.iter().map(row).collect())?;

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     signals::block_on(|cancel| async {
         let (context, _guard) = ground::context_to_read(plan, "show", cancel)?;
         let (repository, manifest, _) = context.find(from.as_ref(), &wanted).await?;
-        if global.json { output::json(&manifest) } else { show(&manifest, repository.label()) }
+        if global.json { output::json(&manifest) } else { show(&manifest, &context.called(repository.label())) }
     })
 }
 

@@ -105,9 +105,11 @@ impl Findings {
         self.0.len()
     }
 
-    /// How many errors were added after the mark.
-    pub(super) fn errors_since(&self, mark: usize) -> usize {
-        self.0.iter().skip(mark).filter(|d| d.level == Level::Error).count()
+    /// Whether an error was added after the mark that points into this place.
+    pub(super) fn error_within(&self, mark: usize, place: Span) -> bool {
+        let within = |at: &Span| at.file == place.file && place.start <= at.start && at.end <= place.end;
+        let errors = self.0.iter().skip(mark).filter(|d| d.level == Level::Error);
+        errors.flat_map(|d| d.places.first()).any(|(at, _)| within(at))
     }
 
     /// Says `name` instead of `alias` in what was added after the mark.

@@ -31,6 +31,11 @@ impl Section<'_> {
         self.table.contains_key(key)
     }
 
+    /// Whether a list without elements was written.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        matches!(self.table.get(key).map(Spanned::get_ref), Some(DeValue::Array(list)) if list.is_empty())
+    }
+
     /// The place of a key itself, or of the header where the key was not written.
     pub(super) fn key(&self, key: &str) -> Span {
         self.table.get_key_value(key).map_or(self.head, |(key, _)| Span::new(self.head.file, key.span()))
@@ -72,21 +77,26 @@ pub(super) struct Document<'s> {
 }
 
 impl<'s> Document<'s> {
-    /// Parses the files and lays their tables together.
-    pub(super) fn parse(sources: &'s [Source], found: &mut Findings) -> Self {
+    /// Parses the files and lays their tables together. What is found after the mark is more than syntax.
+    pub(super) fn parse(sources: &'s [Source], found: &mut Findings) -> (Self, usize) {
         let mut document = Self::default();
+        let mut roots = Vec::with_capacity(sources.len());
         for (file, source) in sources.iter().enumerate() {
             let (root, errors) = DeTable::parse_recoverable(source.text());
+            roots.push(root);
             for error in errors {
                 let span = Span::new(file, error.span().unwrap_or(0..0));
                 document.broken.push(span);
                 found.push(syntax_error(source, span, error.message()));
             }
+        }
+        let mark = found.count();
+        for ((file, source), root) in sources.iter().enumerate().zip(roots) {
             for (key, value) in root.into_inner() {
                 document.add(file, source, key, value, found);
             }
         }
-        document
+        (document, mark)
     }
 
     /// The table `[kind]`.
@@ -117,13 +127,26 @@ impl<'s> Document<'s> {
         value: Spanned<DeValue<'s>>,
         found: &mut Findings,
     ) {
+        // What the parser made of a header without its end: the value stands in front of its key.
+        if value.span().end <= key.span().start {
+            return;
+        }
         let word = key.get_ref().as_ref();
         let at = Span::new(file, key.span());
         let known = ALONE.iter().chain(&NAMED);
         let Some(kind) = known.clone().find(|kind| **kind == word) else {
             let help = did_you_mean(word, known.clone().copied())
                 .unwrap_or_else(|| format!("the tables are {}", known.copied().collect::<Vec<_>>().join(", ")));
-            found.push(Diagnostic::error(format!("unknown table `{word}`")).at(at, "no such table").help(help));
+            if matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) {
+                found.push(Diagnostic::error(format!("unknown table `{word}`")).at(at, "no such table").help(help));
+            } else {
+                found.push(
+                    Diagnostic::error(format!("`{word}` stands in no table"))
+                        .at(at, "there are no keys outside of tables")
+                        .help("write the table above it, like [destination.local]")
+                        .about_absence(),
+                );
+            }
             return;
         };
         let head = head_of(file, source, key.span(), value.span());
@@ -190,24 +213,25 @@ impl<'s> Document<'s> {
 
 fn syntax_error(source: &Source, span: Span, message: &str) -> Diagnostic {
     if message == "duplicate key" {
-        let key = source.text().get(span.start..span.end).unwrap_or_default();
-        let again = Diagnostic::error(format!("`{key}` is defined twice")).at(span, "defined again here");
-        return match first_definition(source, span, key) {
-            Some(first) => again.at(first, "first defined here"),
-            None => again,
-        };
+        return written_twice(source, span);
     }
     let (what, label) = match message.split_once(", expected ") {
         Some((what, expected)) => (what, format!("expected {expected}")),
         None => (message, String::new()),
     };
+    if what == "invalid boolean" || what == "string values must be quoted" {
+        return Diagnostic::error("not TOML: a text without quotes")
+            .at(span, "this is no value")
+            .help("write it in quotes; only numbers, true and false go without");
+    }
     Diagnostic::error(format!("not TOML: {what}")).at(span, label)
 }
 
-/// Where a key or a header stands for the first time, for the second the parser complained of.
-fn first_definition(source: &Source, again: Span, key: &str) -> Option<Span> {
+/// A key or a header that stands in one file for the second time; the parser tells only that place.
+fn written_twice(source: &Source, again: Span) -> Diagnostic {
     let line = source.lines_of(again.start..again.start);
     let here = part(source.text(), line.clone()).trim();
+    let key = part(source.text(), again.start..again.end);
     let is_header = here.starts_with('[');
     let same = |text: &str| {
         if is_header {
@@ -215,20 +239,25 @@ fn first_definition(source: &Source, again: Span, key: &str) -> Option<Span> {
         }
         text.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
     };
+    let (name, length) = if is_header { (here.to_owned(), here.len()) } else { (format!("`{key}`"), key.len()) };
+    let at = |start: usize, text: &str| {
+        let begin = start + (text.len() - text.trim_start().len());
+        Span::new(again.file, begin..begin + length)
+    };
+    let place = if is_header { at(line.start, part(source.text(), line.clone())) } else { again };
+    let found = Diagnostic::error(format!("{name} is defined twice")).at(place, "defined again here");
     let mut end = line.start;
     for text in part(source.text(), ..line.start).split_inclusive('\n').rev() {
         let start = end - text.len();
         if same(text) {
-            let begin = start + (text.len() - text.trim_start().len());
-            let length = if is_header { text.trim().len() } else { key.len() };
-            return Some(Span::new(again.file, begin..begin + length));
+            return found.at(at(start, text), "first defined here");
         }
         if !is_header && text.trim_start().starts_with('[') {
-            return None;
+            break;
         }
         end = start;
     }
-    None
+    found
 }
 
 fn twice(title: &str, again: Span, first: Span) -> Diagnostic {

@@ -6,10 +6,14 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::diagnostic::nearest;
 use super::source::part;
 
 /// Shown instead of a secret.
 pub(super) const STARS: &str = "***";
+
+/// The keys of a reference to a secret.
+const REFERENCE: &[&str] = &["file", "env", "credential", "command"];
 
 /// Whether the value of a key with this name may be a secret, also if the name is misspelt.
 pub(super) fn is_secret(key: &str) -> bool {
@@ -36,7 +40,7 @@ pub(super) struct Mask {
 impl Mask {
     /// Finds what is secret in `text`.
     pub(super) fn of(text: &str) -> Self {
-        let mut found = Finder { text, ranges: Vec::new(), values: Vec::new() };
+        let mut found = Finder { text, ranges: Vec::new(), users: Vec::new(), values: Vec::new() };
         let mut at = 0;
         for line in text.split_inclusive('\n') {
             found.line(at, line);
@@ -44,7 +48,9 @@ impl Mask {
         }
         let (table, _) = DeTable::parse_recoverable(text);
         found.table(table.get_ref(), &mut Vec::new(), false);
-        let Finder { mut ranges, mut values, .. } = found;
+        let Finder { mut ranges, users, mut values, .. } = found;
+        values.extend(ranges.iter().map(|range| part(text, range.clone()).to_owned()));
+        ranges.extend(users);
         for range in &mut ranges {
             *range = text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
         }
@@ -57,7 +63,6 @@ impl Mask {
                 _ => apart.push(range),
             }
         }
-        values.extend(apart.iter().filter_map(|r| text.get(r.clone())).map(str::to_owned));
         values.retain(|value| value.len() >= 4);
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values.dedup();
@@ -110,6 +115,8 @@ impl Mask {
 struct Finder<'t> {
     text: &'t str,
     ranges: Vec<Range<usize>>,
+    /// Names of users in URLs: starred in their lines, but ordinary words elsewhere.
+    users: Vec<Range<usize>>,
     values: Vec<String>,
 }
 
@@ -126,7 +133,9 @@ impl Finder<'_> {
         for (equals, _) in line.match_indices('=') {
             let before = part(line, ..equals).trim_end().trim_end_matches(['"', '\'']);
             let word = before.rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).next();
-            if word.is_some_and(is_secret) {
+            let outer = word.map_or("", |word| before.strip_suffix(word).unwrap_or_default()).trim_end();
+            let reference = word == Some("credential") && outer.ends_with(['.', '{', ',']);
+            if word.is_some_and(is_secret) && !reference {
                 let rest = part(line, equals + 1..);
                 let value = equals + 1 + (rest.len() - rest.trim_start().len());
                 self.value(start, line, value);
@@ -157,7 +166,7 @@ impl Finder<'_> {
             let from = at + 3;
             let url = part(text, from..).split(['"', '\'', '\n']).next().unwrap_or_default();
             if let Some((user, _)) = url.rsplit_once('@') {
-                self.ranges.push(start + from..start + from + user.len());
+                self.users.push(start + from..start + from + user.len());
                 self.values.extend(user.split_once(':').map(|(_, password)| password.to_owned()));
             }
         }
@@ -166,8 +175,13 @@ impl Finder<'_> {
     fn table(&mut self, table: &DeTable<'_>, path: &mut Vec<String>, secret: bool) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let reference = secret && matches!(name, "file" | "env" | "credential" | "command");
+            // `[kind.NAME]` and a key stand in front of what a reference is written in.
+            let reference = path.len() >= 3 && REFERENCE.contains(&name);
             let address = path.first().is_some_and(|first| first == "notify") && name == "url";
+            if secret && nearest(name, REFERENCE.iter().copied()).is_none() {
+                // A secret where the word `file` or `env` belongs.
+                self.ranges.push(key.span());
+            }
             path.push(name.to_owned());
             self.any(value, path, !reference && (secret || address || is_secret(name)));
             path.pop();
@@ -196,7 +210,9 @@ mod tests {
     use super::*;
 
     fn masked(text: &str) -> String {
-        Mask::of(text).apply(text, 0..text.len()).0
+        let whole = if text.starts_with('[') { text.to_owned() } else { format!("[database.d]\n{text}") };
+        let start = whole.len() - text.len();
+        Mask::of(&whole).apply(&whole, start..whole.len()).0
     }
 
     #[test]
@@ -234,5 +250,7 @@ mod tests {
     fn messages_lose_the_secrets_they_quote() {
         let mask = Mask::of("password = \"hunter2\"");
         assert_eq!(mask.clean("unknown variant `hunter2`"), "unknown variant `***`");
+        let mask = Mask::of("url = \"postgresql://backup@db1/shop\"");
+        assert_eq!(mask.clean("a backup needs a place to live"), "a backup needs a place to live");
     }
 }

@@ -43,9 +43,8 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
     let mut found = Findings::default();
     let sources: Arc<[Source]> = find::find(dir, &mut found).into();
     let (plan, complete) = {
-        let document = Document::parse(&sources, &mut found);
+        let (document, mark) = Document::parse(&sources, &mut found);
         let complete = document.broken.is_empty();
-        let mark = found.count();
         let plan = resolve::resolve(&document, &mut found);
         if !complete {
             let line = |span: source::Span| sources.get(span.file).map(|source| source.position(span.start).0);
@@ -63,14 +62,14 @@ pub fn load(dir: &Path) -> Result<Loaded, Report> {
 pub fn daemon(dir: &Path) -> Daemon {
     let mut found = Findings::default();
     let sources = find::find(dir, &mut found);
-    let document = Document::parse(&sources, &mut found);
+    let (document, _) = Document::parse(&sources, &mut found);
     resolve::resolve(&document, &mut found).daemon
 }
 
-/// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too; `keep`, `retry`,
-/// `hooks` and `tls` are the tables within those of the same keys.
+/// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too. `keep`, `retry`,
+/// `hooks` and `tls` are the tables within those of the same keys; each `type` of a `[notify.NAME]` has a table of its own here.
 pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {
-    use options::{DaemonOptions, Hooks, Keep, Retry, SigningOptions, Tls};
+    use options::{DaemonOptions, Hooks, Keep, NotifyType, Retry, SigningOptions, Tls};
     let [source, database] = resolve::partition_keys();
     let named: [(&str, &[&str]); 10] = [
         ("daemon", fields::<DaemonOptions>()),
@@ -84,6 +83,8 @@ pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {
         ("hooks", fields::<Hooks>()),
         ("tls", fields::<Tls>()),
     ];
+    let notify = NotifyType::WORDS.iter().map(|word| (*word, resolve::notify_keys(word)));
     let destination = resolve::destination_keys().map(|key| ("destination", key));
-    named.into_iter().flat_map(|(table, keys)| keys.iter().map(move |key| (table, *key))).chain(destination).collect()
+    let all = named.into_iter().chain(notify).flat_map(|(table, keys)| keys.iter().map(move |key| (table, *key)));
+    all.chain(destination).collect()
 }

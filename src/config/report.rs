@@ -168,7 +168,8 @@ impl Report {
             }
         } else {
             for places in by_file(&diagnostic.places) {
-                if let Some((snippet, shift)) = self.snippet(places) {
+                let first = std::ptr::eq(places.as_ptr(), diagnostic.places.as_ptr());
+                if let Some((snippet, shift)) = self.snippet(places, first) {
                     group = group.element(Element::Cause(snippet));
                     columns.extend(shift);
                 }
@@ -189,8 +190,12 @@ impl Report {
         text
     }
 
-    /// The lines around the places of one file, and the address that will be shown for the first of them with the right one.
-    fn snippet<'r>(&'r self, places: &'r [(Span, String)]) -> Option<(Snippet<'r, Annotation<'r>>, Option<Address>)> {
+    /// The lines around the places of one file (`main` if the first of them is the one to mend), and the address that will be shown for the first of them with the right one.
+    fn snippet<'r>(
+        &'r self,
+        places: &'r [(Span, String)],
+        main: bool,
+    ) -> Option<(Snippet<'r, Annotation<'r>>, Option<Address>)> {
         let first = places.first()?.0;
         let source = self.sources.get(first.file)?;
         let start = places.iter().map(|(span, _)| span.start).min()?;
@@ -209,7 +214,7 @@ impl Report {
             .iter()
             .enumerate()
             .map(|(i, (span, label))| {
-                let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let kind = if i == 0 && main { AnnotationKind::Primary } else { AnnotationKind::Context };
                 let start = text.floor_char_boundary(place(source.boundary(span.start)));
                 let end = text.floor_char_boundary(place(source.boundary(span.end.max(span.start)))).max(start);
                 let marked = kind.span(start..end);

@@ -48,7 +48,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("policy", "owner", DAEMON),
     ("policy", "hooks", DAEMON),
     ("policy", "stop_units", DAEMON),
-    ("policy", "enabled", DAEMON),
     ("database", "password", ENGINES),
     ("database", "tls", ENGINES),
     ("database", "replicas", ENGINES),

@@ -38,6 +38,14 @@ pub fn try_lock(state: &StateDir, name: &Name) -> Result<Option<Lock>> {
     take(state, name.as_str())
 }
 
+/// Takes the lock of the database `name`.
+///
+/// # Errors
+/// [`busy`] if somebody else runs it now; the lock file cannot be made or opened.
+pub fn hold(state: &StateDir, name: &Name) -> Result<Lock> {
+    try_lock(state, name)?.ok_or_else(|| busy(state, name))
+}
+
 /// The error for a database that somebody else runs, with who that is.
 pub fn busy(state: &StateDir, name: &Name) -> Error {
     let holder = holder(state, name.as_str()).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::config::Database;
 use crate::engine::{self, Dump, DumpRequest, Dumped, Engine, Inspection};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Filter, NewRun, lock};
-use crate::model::manifest::FORMAT;
+use crate::model::manifest::{FORMAT, counts};
 use crate::model::{Artifact, BackupId, BackupRef, BackupType, Manifest, Name, Outcome, Progress, RunId, RunKind};
 use crate::repository::{Draft, Packing, Repository};
 use crate::stage::CompressionOptions;
@@ -28,8 +28,7 @@ pub struct Made {
 
 impl Account for Made {
     fn account(&self) -> Ending {
-        let tables = self.manifest.objects.len() as u64;
-        let rows = self.manifest.objects.iter().map(|object| object.count).sum::<Option<u64>>();
+        let (tables, rows) = counts(&self.manifest.objects);
         Ending {
             backup: Some(self.manifest.id.clone()),
             plain_bytes: Some(self.manifest.plain_bytes()),
@@ -53,7 +52,7 @@ pub async fn backup(
     progress: &Progress,
 ) -> Result<Made> {
     let name = &database.name;
-    let lock = lock::try_lock(&context.state, name)?.ok_or_else(|| lock::busy(&context.state, name))?;
+    let lock = lock::hold(&context.state, name)?;
     sweep_after_dead_runs(context, &lock).await?;
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };

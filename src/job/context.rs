@@ -15,6 +15,9 @@ use crate::repository::{Packing, Plain};
 use crate::stage::{Identities, Recipients};
 use crate::store::{self, Access};
 
+/// Threads that compress, at most. Each takes about 8 MiB and some 200 MiB/s: four are faster than what feeds them.
+const MOST_WORKERS: usize = 4;
+
 /// What every job works with.
 #[derive(Clone)]
 pub struct Context {
@@ -72,7 +75,14 @@ impl Context {
         Ok(Plain::new(store::open(destination.as_str(), &options.options, access)?))
     }
 
-    /// How artifacts of a database are packed. The processors are shared by as many runs as may run at a time.
+    /// A destination as people know it: by its name, and its `label` where it has one.
+    pub fn called(&self, destination: &str) -> String {
+        let label = self.plan.destinations.get(destination).and_then(|known| known.options.label.as_deref());
+        label.map_or_else(|| destination.to_owned(), |label| format!("{destination} ({label})"))
+    }
+
+    /// How artifacts of a database are packed. Every run may use every processor: the system shares them out when several runs
+    /// need them, and a run that is alone leaves none idle. Memory is what `max_parallel` bounds.
     ///
     /// # Errors
     /// Its recipients cannot be had.
@@ -81,8 +91,8 @@ impl Context {
             None => None,
             Some(encryption) => Some(Arc::new(Recipients::from_options(&encryption.options)?)),
         };
-        let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(1);
-        let workers = (cores / self.plan.daemon.options.max_parallel.max(1)).max(1);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = u32::try_from(cores.min(MOST_WORKERS)).unwrap_or(1);
         Ok(Packing { compression: database.policy.compression, workers, recipients })
     }
 

@@ -57,7 +57,7 @@ impl Planned {
 /// The database is being worked on, or the destination refuses.
 pub async fn delete(context: &Context, planned: Planned) -> Result<Manifest> {
     let at = planned.manifest.reference();
-    let lock = lock::try_lock(&context.state, &at.database)?.ok_or_else(|| lock::busy(&context.state, &at.database))?;
+    let lock = lock::hold(&context.state, &at.database)?;
     let new = NewRun {
         kind: RunKind::Delete,
         database: at.database.clone(),

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,13 +110,8 @@ impl Download {
         let temporary = folder.join(format!(".{}.part", source.name));
         refuse_existing(&path)?;
         let out = create_new(&temporary)?;
-        let file = match source.proof.settle(copy(source.inlet, out).await).await {
-            Ok(file) => file,
-            Err(e) => {
-                let _ = std::fs::remove_file(&temporary);
-                return Err(e);
-            }
-        };
+        let _unproven = Unproven(&temporary);
+        let file = source.proof.settle(copy(source.inlet, out).await).await?;
         file.sync_all().explain(|| format!("cannot finish {}", temporary.display()))?;
         std::fs::rename(&temporary, &path).explain(|| format!("cannot finish {}", path.display()))?;
         Ok(Written { path, bytes: source.bytes, sha256: source.sha256 })
@@ -182,6 +178,15 @@ impl Download {
     }
 }
 
+/// A file that is removed unless it was renamed, whatever ends the download.
+struct Unproven<'a>(&'a Path);
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
 impl Proof<'_> {
     async fn settle<T>(self, written: Result<T>) -> Result<T> {
         let verdict = match self {
@@ -229,7 +234,12 @@ fn refuse_existing(path: &Path) -> Result<()> {
 }
 
 fn create_new(path: &Path) -> Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path).explain(|| format!("cannot create {}", path.display()))
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .explain(|| format!("cannot create {}", path.display()))
 }
 
 /// The commands that open what was downloaded raw.

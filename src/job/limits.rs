@@ -24,6 +24,11 @@ pub struct Limits {
     pub stall_timeout: Timespan,
 }
 
+impl Limits {
+    /// None: only a cancel ends the work.
+    pub const NONE: Self = Self { timeout: Timespan::from_secs(0), stall_timeout: Timespan::from_secs(0) };
+}
+
 /// Runs `work` within `limits`. `work` gets `stop`, a token that fires when it must end; it is then given time to clean up.
 ///
 /// # Errors
@@ -54,6 +59,18 @@ pub async fn within<T>(
         Ok(Ok(done)) => Ok(done),
         // What it says now is only the echo of the stop.
         _ => Err(error),
+    }
+}
+
+/// Runs work that leaves nothing to clean up; it is dropped when `cancel` fires.
+///
+/// # Errors
+/// The work's own; [`Kind::Interrupted`] if `cancel` fired first.
+pub async fn unless_cancelled<T>(cancel: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = cancel.cancelled() => Err(Error::interrupted()),
     }
 }
 

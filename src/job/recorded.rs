@@ -39,20 +39,20 @@ pub async fn recorded<T: Account, F: Future<Output = Result<T>>>(
     result
 }
 
-/// Records work that failed before it knew what to work on (a damaged manifest, a destination that does not answer), and gives
-/// the error back. What was mistyped is no attempt.
+/// Records work that failed before it knew what to work on: a damaged manifest, a destination that does not answer. What was
+/// mistyped is no attempt.
 ///
 /// # Errors
-/// Always: the work's own, or the history's.
-pub(super) async fn refused<T>(
+/// The history's.
+pub(super) fn record_refusal(
     context: &Context,
     kind: RunKind,
     from: Option<&Place>,
     wanted: &Wanted,
-    error: Error,
-) -> Result<T> {
+    error: &Error,
+) -> Result<()> {
     let (Some(database), false) = (wanted.database(), matches!(error.kind(), Kind::Usage | Kind::NotFound)) else {
-        return Err(error);
+        return Ok(());
     };
     let new = NewRun {
         kind,
@@ -61,13 +61,6 @@ pub(super) async fn refused<T>(
         backup: None,
         initiated_by: context.initiated_by.clone(),
     };
-    recorded(context, new, None, |_| async { Err::<Nothing, _>(error) }).await.map(|nothing| match nothing {})
-}
-
-enum Nothing {}
-
-impl Account for Nothing {
-    fn account(&self) -> Ending {
-        match *self {}
-    }
+    let run = context.history.begin(new, None)?;
+    context.history.finish(&run, Ending::of(error))
 }

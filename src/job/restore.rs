@@ -6,12 +6,14 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
-use super::recorded::{Account, recorded, refused};
+use super::limits::{Limits, within};
+use super::recorded::{Account, record_refusal, recorded};
 use super::{Context, Place, Wanted};
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Ending, NewRun};
+use crate::history::{Ending, NewRun, lock};
 use crate::model::artifact::Encryption;
+use crate::model::manifest::counts;
 use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
 
@@ -63,12 +65,13 @@ pub struct Done {
 
 impl Account for Done {
     fn account(&self) -> Ending {
+        let (tables, rows) = counts(&self.restored.objects);
         Ending {
             backup: self.backup.rsplit_once('/').and_then(|(_, id)| id.parse().ok()),
             plain_bytes: Some(self.plain_bytes),
             stored_bytes: Some(self.stored_bytes),
-            tables: Some(self.restored.objects.len() as u64),
-            rows: self.restored.objects.iter().map(|object| object.count).sum(),
+            tables: Some(tables),
+            rows,
             notes: self.restored.warnings.clone(),
             ..Ending::new(Outcome::Succeeded)
         }
@@ -82,7 +85,10 @@ impl Account for Done {
 pub async fn plan(context: &Context, order: Order, progress: &Progress) -> Result<Planned> {
     let (from, wanted, dry_run) = (order.from.clone(), order.wanted.clone(), order.dry_run);
     match look(context, order, progress).await {
-        Err(e) if !dry_run => refused(context, RunKind::Restore, from.as_ref(), &wanted, e).await,
+        Err(e) if !dry_run => {
+            record_refusal(context, RunKind::Restore, from.as_ref(), &wanted, &e)?;
+            Err(e)
+        }
         planned => planned,
     }
 }
@@ -180,7 +186,12 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
     };
-    recorded(context, new, None, |_: RunId| async {
+    // In its own place a database has one run at a time, whatever the run does.
+    let lock = match (&planned.request.to, context.plan.databases.contains_key(&at.database)) {
+        (None, true) => Some(lock::hold(&context.state, &at.database)?),
+        _ => None,
+    };
+    recorded(context, new, lock.as_ref(), |_: RunId| async {
         restore_now(context, planned, &at).await.map_err(|e| e.during(format!("restore of {at} failed")))
     })
     .await
@@ -188,30 +199,23 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
 
 async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Result<Done> {
     let Planned { chain, repository, reader, engine, request, work, progress, .. } = &planned;
-    let stop = work.cancel.clone();
-    let cancel = context.cancel.clone();
-    let watch = tokio::spawn(async move {
-        cancel.cancelled().await;
-        stop.cancel();
-    });
-    let restored = async {
+    let plain_bytes = chain.iter().map(Manifest::plain_bytes).sum();
+    let restored = within(Limits::NONE, &context.cancel, &work.cancel, progress, async {
         if !planned.plan.atomic {
             prove_stored(repository, &chain[..chain.len() - 1], progress).await?;
             planned.rehearse().await?;
         }
+        progress.expect(plain_bytes);
         progress.phase("restoring");
         let restored = engine.restore(reader.source(), request, work).await;
         // What the engine says of a stream that broke is only the echo of why it broke.
         settled(restored, reader.verdict().await)
-    };
-    let restored = restored.await;
-    watch.abort();
-    let restored = restored?;
+    });
     Ok(Done {
         backup: at.to_string(),
         from: repository.label().to_owned(),
-        restored,
-        plain_bytes: chain.iter().map(Manifest::plain_bytes).sum(),
+        restored: restored.await?,
+        plain_bytes,
         stored_bytes: chain.iter().map(Manifest::stored_bytes).sum(),
     })
 }

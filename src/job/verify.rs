@@ -4,7 +4,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
-use super::recorded::{Account, recorded, refused};
+use super::limits::unless_cancelled;
+use super::recorded::{Account, record_refusal, recorded};
 use super::restore::prove_stored;
 use super::{Context, Place, Wanted};
 use crate::engine::{self, RestoreRequest};
@@ -62,7 +63,10 @@ pub async fn verify(
 ) -> Result<Proof> {
     let (repository, manifest, listing) = match context.find(from, wanted).await {
         Ok(found) => found,
-        Err(e) => return refused(context, RunKind::Verify, from, wanted, e).await,
+        Err(e) => {
+            record_refusal(context, RunKind::Verify, from, wanted, &e)?;
+            return Err(e);
+        }
     };
     let at = manifest.reference();
     let new = NewRun {
@@ -75,7 +79,8 @@ pub async fn verify(
     recorded(context, new, None, |_| async {
         let proven = async {
             let chain = listing.chain(&manifest)?;
-            let checks = prove(context, &repository, chain, level, keys, progress).await?;
+            let work = prove(context, &repository, chain, level, keys, progress);
+            let checks = unless_cancelled(&context.cancel, work).await?;
             Ok(Proof { backup: at.to_string(), at: repository.label().to_owned(), level, checks })
         };
         proven.await.map_err(|e: Error| e.during(format!("{at} is not proven")))
@@ -96,7 +101,7 @@ async fn prove(
     if level == Level::Checksum {
         progress.phase("checking the stored files");
         prove_stored(repository, &chain, progress).await?;
-        return Ok(vec![format!("{files} stored files, {}: sizes and SHA-256 as in the manifest", Size(stored))]);
+        return Ok(vec![format!("stored files: {files}, {}: sizes and SHA-256 as in the manifest", Size(stored))]);
     }
     let Some(manifest) = chain.last().cloned() else { return Err(Error::failed("there is nothing to prove")) };
     let engine = context.engine_for(&manifest)?;
@@ -109,6 +114,7 @@ async fn prove(
         progress: progress.clone(),
     };
     let reader = repository.read(chain, context.identities(keys)?, progress);
+    progress.expect(manifest.plain_bytes());
     progress.phase("reading all of it");
     let checks = match level {
         Level::Restore => {
@@ -120,7 +126,7 @@ async fn prove(
     };
     let checks = settled(checks, reader.verdict().await)?;
     let mut all = vec![format!(
-        "{files} stored files, {}: sizes and SHA-256 as in the manifest, before and after decoding",
+        "stored files: {files}, {}: sizes and SHA-256 as in the manifest, before and after decoding",
         Size(stored)
     )];
     all.extend(checks);

@@ -114,6 +114,13 @@ pub struct Object {
     pub bytes: Option<u64>,
 }
 
+/// How many of `objects` are counted things (tables, folders), and what is in all of them together (rows, files) if each of
+/// them was counted. Objects of other kinds are remarks of an engine to itself.
+pub fn counts(objects: &[Object]) -> (u64, Option<u64>) {
+    let counted = || objects.iter().filter(|object| matches!(object.kind.as_str(), "table" | "folder"));
+    (counted().count() as u64, counted().map(|object| object.count).sum())
+}
+
 /// Only the version, to be read before the rest is.
 #[derive(Deserialize)]
 struct Version {

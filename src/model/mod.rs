@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod backup_id;
+pub mod blocks;
 pub mod clock;
 pub mod exchange;
 pub mod manifest;
@@ -18,6 +19,7 @@ pub mod timespan;
 
 pub use artifact::{Artifact, ArtifactSpec, FileName, Measured};
 pub use backup_id::{BackupId, BackupRef};
+pub use blocks::Blocks;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use exchange::{ArtifactSink, ArtifactSource};
 pub use manifest::Manifest;

@@ -10,6 +10,7 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
+use super::blocks::Blocks;
 use crate::error::{Error, Result};
 
 /// The size of the blocks that parts of a stream should hand on, in bytes.
@@ -29,6 +30,7 @@ pub struct Outlet {
     queue: mpsc::Sender<Flow>,
     /// What was written through [`io::Write`] and does not fill a block yet.
     pending: BytesMut,
+    blocks: Blocks,
 }
 
 /// The end of a stream that gives blocks.
@@ -43,7 +45,8 @@ pub struct Inlet {
 /// A new stream, [`DEPTH`] blocks deep.
 pub fn pipe() -> (Outlet, Inlet) {
     let (sender, receiver) = mpsc::channel(DEPTH);
-    (Outlet { queue: sender, pending: BytesMut::new() }, Inlet { queue: receiver, current: Bytes::new(), ended: false })
+    let outlet = Outlet { queue: sender, pending: BytesMut::new(), blocks: Blocks::default() };
+    (outlet, Inlet { queue: receiver, current: Bytes::new(), ended: false })
 }
 
 impl Outlet {
@@ -61,7 +64,7 @@ impl Outlet {
     /// # Errors
     /// As [`Outlet::send`].
     pub async fn send_async(&mut self, block: Bytes) -> Result<()> {
-        let pending = self.pending.split().freeze();
+        let pending = self.take_pending();
         for part in [pending, block] {
             if !part.is_empty() {
                 self.queue.send(Flow::Block(part)).await.map_err(|_| Error::consequence())?;
@@ -88,8 +91,13 @@ impl Outlet {
         self.queue.send(Flow::End).await.map_err(|_| Error::consequence())
     }
 
+    fn take_pending(&mut self) -> Bytes {
+        let pending = std::mem::take(&mut self.pending);
+        self.blocks.lend(pending)
+    }
+
     fn flush_pending(&mut self) -> Result<()> {
-        let pending = self.pending.split().freeze();
+        let pending = self.take_pending();
         self.push(pending)
     }
 
@@ -104,7 +112,7 @@ impl Outlet {
 impl io::Write for Outlet {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.pending.capacity() == 0 {
-            self.pending.reserve(BLOCK);
+            self.pending = self.blocks.take();
         }
         let room = BLOCK - self.pending.len();
         let taken = room.min(bytes.len());

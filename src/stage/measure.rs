@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::Stage;
 use crate::error::{Error, Result};
+use crate::model::artifact::hex;
 use crate::model::{Inlet, Measured, Outlet};
 
 /// Passes blocks on unchanged; leaves their number of bytes and SHA-256 (FIPS 180-4).
@@ -38,7 +39,7 @@ impl Stage for Measure {
             (self.watch)(block.len());
             to.send(block)?;
         }
-        let found = Measured { bytes, sha256: hex(&hash.finalize()) };
+        let found = Measured { bytes, sha256: hex(hash.finalize()) };
         if let Some((expected, what)) = &self.expected {
             prove(&found, expected, what)?;
         }
@@ -64,13 +65,4 @@ pub fn prove(found: &Measured, expected: &Measured, what: &str) -> Result<()> {
         return damaged(format!("its SHA-256 is {} where the manifest says {}", found.sha256, expected.sha256));
     }
     Ok(())
-}
-
-/// Lowercase hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

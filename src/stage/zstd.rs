@@ -2,17 +2,17 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use bytes::BytesMut;
 use zstd::stream::raw::CParameter;
 
 use super::Stage;
 use crate::error::{Error, Result, from_io};
 use crate::model::pipe::BLOCK;
-use crate::model::{Inlet, Outlet};
+use crate::model::{Blocks, Inlet, Outlet};
 
-/// Input of one compression job in bytes. zstd keeps a few of them at once; its own choice at the default level would be
-/// 8 MiB, which buys no ratio that can be measured and costs four times the memory.
-const JOB_SIZE: u32 = 2 * 1024 * 1024;
+/// Input of one compression job in bytes. zstd keeps a few of them at once, and each begins with little knowledge of what came
+/// before: at 2 MiB dump text came out 2.8% larger than at 4, and zstd's own choice of 8 makes it 1.3% smaller still, but takes
+/// 30 MiB more memory.
+const JOB_SIZE: u32 = 4 * 1024 * 1024;
 
 /// Compresses.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +64,10 @@ impl Stage for Decompress {
 
 /// Reads blocks as large as possible until the end, handing each on.
 pub(super) fn copy(mut from: impl Read, to: &mut Outlet) -> std::io::Result<()> {
+    let mut blocks = Blocks::default();
     loop {
-        let mut block = BytesMut::zeroed(BLOCK);
+        let mut block = blocks.take();
+        block.resize(BLOCK, 0);
         let mut filled = 0;
         while filled < BLOCK {
             match from.read(&mut block[filled..]) {
@@ -79,7 +81,7 @@ pub(super) fn copy(mut from: impl Read, to: &mut Outlet) -> std::io::Result<()> 
             return Ok(());
         }
         block.truncate(filled);
-        to.send(block.freeze())?;
+        to.send(blocks.lend(block))?;
     }
 }
 

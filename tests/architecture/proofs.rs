@@ -138,7 +138,7 @@ fn crates_and_calls_out_of_their_place_are_found() {
         ("src/job/backup.rs", "#[derive(clap::Args)] struct A;"),
         ("src/job/restore.rs", "fn f() { rusqlite::Connection::open(1) }"),
         ("src/cli/init.rs", "use toml as t;"),
-        ("tests/kill.rs", "fn f() { std::thread::sleep(d) }"),
+        ("tests/keys.rs", "fn f() { std::thread::sleep(d) }"),
         ("tests/engines.rs", "use tokio::time::{self, sleep};"),
     ];
     for fault in faults {

@@ -1,12 +1,15 @@
 //! Restoring SQLite: swaps that lose nothing, wherever they stop.
 
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Stdio;
 
 use qbackd::engine::{RestoreRequest, Selection};
 use qbackd::error::Kind;
 
-use crate::support::fixture::{Fixture, SqliteFixture, sqlite3};
+use crate::support::fixture::{Fixture, SqliteFixture, open, sqlite3};
+use crate::support::memory::{back_up, run_in};
 use crate::support::sqlite::{Shell, World};
 
 fn overwrite() -> RestoreRequest {
@@ -157,4 +160,75 @@ async fn parts_of_a_database_are_refused_with_the_way_by_hand() {
     let error = world.engine().restore(&backup, &request, &world.run).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
     assert!(error.remedy().unwrap().contains(".dump TABLE"), "{error}");
+}
+
+/// Restores two databases over each other for ever, each time after a commit that lies in the old one's log alone.
+async fn restore_for_ever(dir: &Path) {
+    let target = dir.join("data/app.db");
+    let engine = open("sqlite", &format!("url = \"sqlite:{}\"", target.display()));
+    let run = run_in(dir, "shop");
+    let mut backups = Vec::new();
+    for mark in ["a", "b"] {
+        let _ = std::fs::remove_file(&target);
+        let sql = format!(
+            "PRAGMA journal_mode=WAL; CREATE TABLE mark(m); INSERT INTO mark VALUES ('{mark}'); CREATE TABLE extra(x);
+             CREATE TABLE bulk(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300)
+             INSERT INTO bulk SELECT randomblob(1000) FROM n;"
+        );
+        sqlite3(&target, &sql);
+        backups.push(back_up(engine.as_ref(), "sqlite", &run).await.unwrap());
+    }
+    for backup in backups.iter().cycle() {
+        let commit = ".dbconfig no_ckpt_on_close on\nINSERT INTO extra VALUES (1);\nSELECT m FROM mark;";
+        let mut app = std::process::Command::new("sqlite3");
+        let mut app = app.arg(&target).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        app.stdin.take().unwrap().write_all(commit.as_bytes()).unwrap();
+        let said = app.wait_with_output().unwrap().stdout;
+        let mark = String::from_utf8(said).unwrap().lines().last().unwrap().to_owned();
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(dir.join("journal"))
+            .unwrap()
+            .write_all(mark.as_bytes())
+            .unwrap();
+        engine.restore(backup, &overwrite(), &run).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_moment_leaves_one_whole_database_in_place() {
+    if let Some(dir) = std::env::var_os("QBACKD_TEST_RESTORE") {
+        return restore_for_ever(Path::new(&dir)).await;
+    }
+    for round in 0..25 {
+        let world = World::new();
+        let journal = world.dir.path().join("journal");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "engines::sqlite_restore::a_kill_at_any_moment_leaves_one_whole_database_in_place"])
+            .env("QBACKD_TEST_RESTORE", world.dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // In the middle of the second restore or later: each round a little further into it.
+        while std::fs::metadata(&journal).map_or(0, |m| m.len()) < 2 {
+            assert!(child.try_wait().unwrap().is_none(), "the restores ended");
+        }
+        let start = std::time::Instant::now();
+        while start.elapsed() < std::time::Duration::from_micros(700 * round) {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let committed = std::fs::read_to_string(&journal).unwrap().chars().last().unwrap().to_string();
+        let found = sqlite3(
+            &world.db,
+            "PRAGMA integrity_check; SELECT m FROM mark; SELECT count(*) FROM extra; SELECT count(*) FROM bulk;",
+        );
+        let other = if committed == "a" { "b" } else { "a" };
+        // The old one with its last commit, the new one, or the new one with the next commit.
+        let whole =
+            [format!("ok\n{committed}\n1\n300\n"), format!("ok\n{other}\n0\n300\n"), format!("ok\n{other}\n1\n300\n")];
+        assert!(whole.contains(&found), "round {round}, after a commit to {committed}: {found}");
+    }
 }

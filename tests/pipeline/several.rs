@@ -108,7 +108,7 @@ fn a_destination_that_does_not_answer_hides_no_other() {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(out.contains("shop/") && out.contains("local"), "{out}");
-    assert!(err.contains("cannot open other at") && err.contains("/other"), "{err}");
+    assert!(err.contains("cannot open other: there is no folder") && err.contains("/other"), "{err}");
     let output = bench.run(&["--json", "list"]);
     assert_eq!(output.status.code(), Some(1));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -124,4 +124,14 @@ fn of_several_backups_in_one_second_the_latest_is_the_last() {
         bench.ok(&["restore", "shop", "--yes"]);
         assert_eq!(std::fs::read_to_string(&bench.fixture.state).unwrap(), format!("round {round}"));
     }
+}
+
+#[test]
+fn a_destination_is_shown_with_its_label() {
+    let bench = Bench::<CommandFixture>::new();
+    bench.edit("service = \"fs\"", "service = \"fs\"\nlabel = \"the shelf\"");
+    assert!(bench.ok(&["backup", "shop"]).contains(" at local (the shelf): ok"));
+    assert!(bench.ok(&["list"]).contains("local (the shelf)"));
+    assert!(bench.ok(&["show", "shop@latest"]).contains("local (the shelf)"));
+    assert_eq!(bench.json(&["list"])["backups"][0]["destination"], "local", "programs get the name");
 }

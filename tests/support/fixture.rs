@@ -157,7 +157,7 @@ impl Fixture for FilesFixture {
         let script = r#"
             set -eu; umask 022; mkdir -p "$1"; cd "$1"
             mkdir -p empty deep/er "with space"
-            printf 'hello\n' > plain; printf 'run\n' > suid; chmod 4755 suid; : > zero; chmod 000 zero
+            printf 'hello\n' > plain; printf 'run\n' > suid; chmod 4755 suid; : > zero; chmod 400 zero
             printf 'x' > "with space/new
 line"
             printf 'latin' > "$(printf 'caf\351')"
@@ -175,7 +175,7 @@ line"
             setfattr -n user.dir -v d deep
             setfacl -m u:12345:rw large; setfacl -d -m g:23456:rx deep
             if [ "$(id -u)" = 0 ]; then
-                chown 4242:4343 large; chown -h 4242:4343 link; chown 3000000:3000001 suid; chmod 4755 suid
+                chown 4242:4343 large; chown -h 4242:4343 link; chown 3000000:3000001 suid; chmod 4755 suid; chmod 000 zero
                 mknod null c 1 3; mknod disk b 259 7; chmod 622 null
                 setfattr -n trusted.root -v only plain; setfattr -h -n trusted.link -v l link
             fi

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::files::sums::tree_sums;
 use crate::engine::sqlite::sums::table_sums;
 use crate::error::Result;
+use crate::model::artifact::hex;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +72,7 @@ fn sums(subject: Subject<'_>) -> Result<Vec<(String, u64, String)>> {
                 hash.update(line.as_bytes());
                 hash.update([0]);
             }
-            let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = hex(hash.finalize());
             Ok(vec![("files, folders and links, with modes, owners and times".into(), entries.len() as u64, sha256)])
         }
     }

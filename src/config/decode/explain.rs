@@ -148,6 +148,14 @@ fn type_help<T: DeserializeOwned>(entry: &Entry<'_>, wants: &str) -> Option<Stri
         _ => return None,
     };
     match wants {
+        "a boolean" => match raw.trim_matches('"') {
+            "yes" | "on" | "true" | "1" => Some("write true".into()),
+            "no" | "off" | "false" | "0" => Some("write false".into()),
+            _ => None,
+        },
+        "u32" | "i32" if raw.trim_matches('"').parse::<i64>().is_ok() => {
+            Some(format!("write {} without quotes", raw.trim_matches('"')))
+        }
         "a sequence" => Some(format!("write [{raw}]")),
         "a string" | "path string" => Some(text_help::<T>(&entry.path).unwrap_or_else(|| format!("write \"{raw}\""))),
         _ => None,

@@ -82,7 +82,8 @@ pub(super) fn decode<T: DeserializeOwned + Default>(
         {
             shortened.push(key.clone());
         }
-        let wrong = elements::<T>(&entry, &span);
+        let list = error.message().starts_with("invalid type: sequence");
+        let wrong = if list { Vec::new() } else { elements::<T>(&entry, &span) };
         if wrong.is_empty() {
             found.push(explain::<T>(error.message(), &span, &entry, head.file, whose));
         }

@@ -51,6 +51,7 @@ impl FromStr for Schedule {
             [word] if WORDS.contains(&word.trim_start_matches('@')) => {
                 Form::Calendar(word.trim_start_matches('@').to_owned())
             }
+            [word, ..] if word.starts_with('@') => return Err(format!("`{word}` is no schedule: {FORMS}")),
             [_] | [_, _] | [_, _, _] => calendar(&words).map(|()| Form::Calendar(rest))?,
             [_, _, _, _, _] | [_, _, _, _, _, _] if !rest.contains(':') => cron(&words).map(|()| Form::Cron(rest))?,
             _ => return Err(format!("`{whole}` is no schedule: {FORMS}")),

@@ -63,12 +63,13 @@ impl Resolver<'_, '_> {
             return;
         }
         match words.first() {
-            None => self.error(
+            None if section.is_empty_list(key) => self.error(
                 format!("`{key}` is empty"),
                 section.value(key),
                 "no command",
                 format!("write the program and its arguments, like `{key} = [\"/usr/bin/tool\", \"--all\"]`"),
             ),
+            None => {}
             Some(program) if program.contains(char::is_whitespace) && words.len() == 1 => self.error(
                 format!("`{key}` runs no shell"),
                 section.element(key, 0),
@@ -115,17 +116,24 @@ impl Resolver<'_, '_> {
         if self.document.get(kind, name).is_some() {
             return true;
         }
-        let help = did_you_mean(name, self.document.names(kind)).or_else(|| {
-            let names: Vec<_> = self.document.names(kind).take(10).collect();
-            (!names.is_empty()).then(|| format!("there are {}", names.join(", ")))
-        });
+        let help = did_you_mean(name, self.document.names(kind)).unwrap_or_else(|| self.names(kind));
         self.found.push(
             Diagnostic::error(format!("unknown {kind} `{name}`"))
                 .at(at, format!("no [{kind}.{name}] is defined"))
-                .maybe_help(help)
+                .help(help)
                 .about_absence(),
         );
         false
+    }
+
+    /// What is defined of a kind.
+    pub(super) fn names(&self, kind: &str) -> String {
+        let names: Vec<_> = self.document.names(kind).take(10).collect();
+        if names.is_empty() {
+            format!("none is defined yet; write [{kind}.NAME]")
+        } else {
+            format!("defined: {}", names.join(", "))
+        }
     }
 
     /// Rules of retention.

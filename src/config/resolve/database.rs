@@ -32,6 +32,8 @@ pub(super) struct Parts {
     pub options: DatabaseOptions,
     /// Its policy's rules and its own over them.
     pub merged: PolicyOptions,
+    /// What was found before this database.
+    pub mark: usize,
     /// Whether the keys of the source could all be read.
     pub sound: bool,
     own_policy: bool,
@@ -96,7 +98,7 @@ impl Resolver<'_, '_> {
             Some(written) => own.over(written),
             None => own,
         };
-        let parts = Parts { source, options, merged, sound, own_policy };
+        let parts = Parts { source, options, merged, mark: before, sound, own_policy };
         let engine = self.engine(section, &parts);
         self.unknown_keys(unknown, engine, section);
         self.check_source(section, &parts, engine);
@@ -122,11 +124,7 @@ impl Resolver<'_, '_> {
             }
             None => {
                 if !section.has("policy") {
-                    let names: Vec<_> = self.document.names("policy").take(10).collect();
-                    let help = match names.as_slice() {
-                        [] => "write a [policy.NAME] and name it here: `policy = \"NAME\"`".to_owned(),
-                        names => format!("write `policy = \"{}\"`; there are {}", names[0], names.join(", ")),
-                    };
+                    let help = format!("write `policy = \"NAME\"`; {}", self.names("policy"));
                     self.found.push(
                         Diagnostic::error(format!("{} has no `policy`", section.title))
                             .at(section.head, "a database has exactly one")
@@ -201,8 +199,7 @@ impl Resolver<'_, '_> {
         for (i, path) in source.files.iter().enumerate() {
             self.file("files", path, section.element("files", i));
         }
-        let written = section.table.get("files").map(toml::Spanned::get_ref);
-        if matches!(written, Some(toml::de::DeValue::Array(list)) if list.is_empty()) {
+        if section.is_empty_list("files") {
             self.error("`files` is empty", section.value("files"), "nothing would be archived", "");
         }
         for (i, glob) in source.exclude.iter().enumerate() {
@@ -229,7 +226,7 @@ impl Resolver<'_, '_> {
         }
         for (key, list) in [("databases", &options.databases), ("include_tables", &options.include_tables)] {
             if let Some(ListOrAll::List(names)) = list {
-                if names.is_empty() {
+                if section.is_empty_list(key) {
                     self.error(format!("`{key}` is empty"), section.value(key), "nothing would be backed up", "");
                 }
                 for (i, name) in names.iter().enumerate() {

@@ -27,11 +27,11 @@ impl Resolver<'_, '_> {
         if let Some(secret) = &options.passphrase {
             self.secret("passphrase", secret, section.value("passphrase"));
         }
-        self.recipients_or_passphrase(section, &options);
+        self.recipients_or_passphrase(section);
         Some(Encryption { name: name.clone(), options })
     }
 
-    fn recipients_or_passphrase(&mut self, section: &Section<'_>, options: &EncryptionOptions) {
+    fn recipients_or_passphrase(&mut self, section: &Section<'_>) {
         let recipients = ["recipients", "recipients_file"].into_iter().find(|key| section.has(key));
         match (recipients, section.has("passphrase")) {
             (Some(key), true) => self.found.push(
@@ -46,18 +46,13 @@ impl Resolver<'_, '_> {
                 "neither `recipients`, `recipients_file` nor `passphrase`",
                 "make a key with `qbackd keygen` and write its recipient here: `recipients = [\"age1…\"]`",
             ),
-            (Some("recipients"), false) if options.recipients.is_empty() && !section.has("recipients_file") => {
-                // A list that became empty because its elements were wrong was complained of already.
-                if matches!(section.table.get("recipients").map(toml::Spanned::get_ref),
-                    Some(toml::de::DeValue::Array(list)) if list.is_empty())
-                {
-                    self.error(
-                        format!("{} encrypts to nobody", section.title),
-                        section.value("recipients"),
-                        "no recipient",
-                        "make a key with `qbackd keygen` and write its recipient here",
-                    );
-                }
+            (Some("recipients"), false) if section.is_empty_list("recipients") && !section.has("recipients_file") => {
+                self.error(
+                    format!("{} encrypts to nobody", section.title),
+                    section.value("recipients"),
+                    "no recipient",
+                    "make a key with `qbackd keygen` and write its recipient here",
+                )
             }
             _ => {}
         }

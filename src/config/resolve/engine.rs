@@ -83,7 +83,6 @@ impl Resolver<'_, '_> {
         kind: &EngineKind,
         parts: &Parts,
     ) {
-        let before = self.found.count();
         for key in section.table.keys() {
             let word = key.get_ref().as_ref();
             let general = matches!(word, "engine" | "policy");
@@ -121,8 +120,11 @@ impl Resolver<'_, '_> {
         self.abilities(section, base, kind, parts);
         match kind.open {
             None => self.lacks(format!("the engine `{}`", kind.name), section.head),
-            Some(open) if self.found.errors_since(before) == 0 && parts.sound => {
-                if let Err(wrong) = open(&parts.source) {
+            // What was refused here already is not said twice.
+            Some(open) if parts.sound => {
+                if let Err(wrong) = open(&parts.source)
+                    && !self.found.error_within(parts.mark, section.value(wrong.key))
+                {
                     self.error(wrong.message, section.value(wrong.key), "", wrong.help.unwrap_or_default());
                 }
             }

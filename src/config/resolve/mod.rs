@@ -25,6 +25,7 @@ use crate::model::Name;
 
 pub(super) use database::partition_keys;
 pub(super) use destination::own_keys as destination_keys;
+pub(super) use notify::keys as notify_keys;
 
 /// Everything that is needed while the tables are gone through.
 pub(super) struct Resolver<'d, 's> {

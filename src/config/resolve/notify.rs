@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::de::DeValue;
 
 use super::Resolver;
-use crate::config::decode::decode;
+use crate::config::decode::{decode, fields};
 use crate::config::diagnostic::{Diagnostic, Findings, did_you_mean};
 use crate::config::document::Section;
 use crate::config::options::NotifyType;
@@ -23,6 +23,22 @@ impl With for Decode<'_, '_> {
         table.remove("type");
         decode(table, self.section.head, &self.section.title, self.found)
     }
+}
+
+/// The keys of a `type`, besides `type` itself.
+pub(in crate::config) fn keys(word: &str) -> &'static [&'static str] {
+    struct Ask(&'static [&'static str]);
+
+    impl With for Ask {
+        fn with<T: DeserializeOwned + Default>(&mut self) -> T {
+            self.0 = fields::<T>();
+            T::default()
+        }
+    }
+
+    let mut ask = Ask(&[]);
+    NotifyType::of(word, &mut ask);
+    ask.0
 }
 
 impl Resolver<'_, '_> {

@@ -77,8 +77,7 @@ impl Resolver<'_, '_> {
                     );
                 }
             }
-            let written = section.table.get("destinations").map(toml::Spanned::get_ref);
-            if matches!(written, Some(toml::de::DeValue::Array(list)) if list.is_empty()) {
+            if section.is_empty_list("destinations") {
                 self.error(
                     "`destinations` is empty",
                     section.value("destinations"),

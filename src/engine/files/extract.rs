@@ -80,7 +80,8 @@ impl Extractor {
         }
         self.chosen.all_met()?;
         if !self.root {
-            self.warnings.add("owners were not restored, and no setuid or setgid bits: only root may".into());
+            self.warnings
+                .add("owners were not restored, nor setuid and setgid bits of other owners: only root may".into());
         }
         // In place, the files may lie on many file systems.
         if self.base.path() == Path::new("/") {
@@ -253,6 +254,15 @@ impl Extractor {
         Ok(())
     }
 
+    /// The setuid and setgid bits that would now act for somebody else, since the owner cannot be given back.
+    fn not_ours(&self, entry: &Entry) -> u32 {
+        let user = self.owners.uid(&entry.user, entry.uid) == rustix::process::geteuid().as_raw();
+        let group = self.owners.gid(&entry.group, entry.gid) == rustix::process::getegid().as_raw();
+        let setuid = if user { 0 } else { 0o4000 };
+        let setgid = if group { 0 } else { 0o2000 };
+        setuid | setgid
+    }
+
     /// What makes a new file the old one, besides its content.
     fn dress<'a>(&self, entry: &'a Entry) -> Dress<'a> {
         Dress {
@@ -261,7 +271,7 @@ impl Extractor {
             owner: self
                 .root
                 .then(|| (self.owners.uid(&entry.user, entry.uid), self.owners.gid(&entry.group, entry.gid))),
-            mode: if self.root { entry.mode } else { entry.mode & 0o1777 },
+            mode: if self.root { entry.mode } else { entry.mode & !self.not_ours(entry) },
         }
     }
 }

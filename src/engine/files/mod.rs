@@ -56,24 +56,10 @@ const NOTES: usize = 20;
 
 struct Files {
     tree: Tree,
-    /// `NAME.tar`, or `files.tar` beside the artifacts of another engine.
-    artifact: Option<&'static str>,
 }
 
 fn open(options: &SourceOptions) -> Result<Box<dyn Engine>, OptionError> {
-    Ok(Box::new(Files { tree: Tree::new(options)?, artifact: None }))
-}
-
-/// The folders that a database of another engine wants archived in the same backup: an engine whose artifact is
-/// `files.tar`. `None` if it names none.
-///
-/// # Errors
-/// As the files engine's own `open`.
-pub fn beside(options: &SourceOptions) -> Result<Option<Box<dyn Engine>>, OptionError> {
-    if options.files.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(Files { tree: Tree::new(options)?, artifact: Some("files.tar") })))
+    Ok(Box::new(Files { tree: Tree::new(options)? }))
 }
 
 /// Notes that cannot grow without bound: the first [`NOTES`], then a count.
@@ -97,15 +83,14 @@ impl Notes {
 }
 
 impl Files {
-    fn artifact(&self, database: &str) -> Result<FileName> {
-        let name = self.artifact.map_or_else(|| format!("{database}.tar"), str::to_owned);
-        name.parse().map_err(|e| Error::failed("cannot name the archive").because(e))
+    fn artifact(database: &str) -> Result<FileName> {
+        format!("{database}.tar").parse().map_err(|e| Error::failed("cannot name the archive").because(e))
     }
 
     /// The archive to restore from, and its manifest.
-    fn find<'a>(&self, chain: &'a [Manifest]) -> Result<(&'a Manifest, BackupId, FileName)> {
+    fn find(chain: &[Manifest]) -> Result<(&Manifest, BackupId, FileName)> {
         let manifest = chain.last().ok_or_else(|| Error::failed("there is no backup to restore"))?;
-        let name = self.artifact(manifest.database.as_str())?;
+        let name = Self::artifact(manifest.database.as_str())?;
         match manifest.artifact(&name) {
             Some(_) => Ok((manifest, manifest.id.clone(), name)),
             None => Err(Error::failed(format!("{} holds no {name}", manifest.reference()))),
@@ -160,7 +145,7 @@ impl Engine for Files {
         run: &Run,
     ) -> Result<Dumped> {
         let tree = self.tree.clone();
-        let outlet = sink.open(ArtifactSpec::new(self.artifact(run.database.as_str())?)).await?;
+        let outlet = sink.open(ArtifactSpec::new(Self::artifact(run.database.as_str())?)).await?;
         run.progress.phase("archiving files");
         on_thread("files", &run.cancel, move |stop| {
             let mut writer = write::Writer::new(outlet);
@@ -183,7 +168,7 @@ impl Engine for Files {
         let chain = from.chain();
         let target = Self::target(request)?;
         select::Chosen::new(&request.only.files)?;
-        let (manifest, _, name) = self.find(chain)?;
+        let (manifest, _, name) = Self::find(chain)?;
         let bytes = manifest.artifact(&name).map_or(0, |a| a.plain.bytes);
         let mut notes = vec!["files of the target that are not in the backup stay".to_owned()];
         if !request.only.files.is_empty() {
@@ -216,7 +201,7 @@ impl Engine for Files {
     async fn restore(&self, from: &dyn ArtifactSource, request: &RestoreRequest, run: &Run) -> Result<Restored> {
         let target = Self::target(request)?;
         let chosen = select::Chosen::new(&request.only.files)?;
-        let (_, backup, name) = self.find(from.chain())?;
+        let (_, backup, name) = Self::find(from.chain())?;
         let extractor = extract::Extractor::new(&target, request.overwrite, chosen)?;
         let inlet = from.open(&backup, &name).await?;
         run.progress.phase("extracting files");
@@ -224,7 +209,7 @@ impl Engine for Files {
     }
 
     async fn parse(&self, from: &dyn ArtifactSource, run: &Run) -> Result<Parsed> {
-        let (manifest, backup, name) = self.find(from.chain())?;
+        let (manifest, backup, name) = Self::find(from.chain())?;
         let expected: u64 = folders(manifest).map(|o| o.count.unwrap_or(0)).sum();
         let inlet = from.open(&backup, &name).await?;
         on_thread("files", &run.cancel, move |stop| {

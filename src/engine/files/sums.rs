@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result, from_io};
+use crate::model::artifact::hex;
 
 /// What is compared of every entry below `root`: its path there, and as one line its type, mode, owner, time, and the target of
 /// a link or the size and SHA-256 of a file.
@@ -41,7 +42,7 @@ fn sha256(path: &Path) -> std::io::Result<String> {
     let (mut file, mut hash, mut block) = (File::open(path)?, Sha256::new(), vec![0; 256 * 1024]);
     loop {
         match file.read(&mut block)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hex(hash.finalize())),
             count => hash.update(&block[..count]),
         }
     }

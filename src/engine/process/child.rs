@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::tail::Tail;
-use super::{DEFAULT_PATH, Done, Tool};
+use super::{DEFAULT_PATH, Done, Tool, find_program};
 use crate::error::{Error, Explain, Kind, Result};
 
 /// What a child inherits of qbackd's environment.
@@ -47,7 +47,9 @@ impl Child {
             None => io::pipe().explain(|| "cannot make a pipe")?,
         };
         let tail = Tail::follow(reader)?;
-        let mut command = Command::new(&tool.program);
+        // Found here and not by the kernel: a folder of PATH that may not be entered would hide that the program is missing.
+        let mut command = Command::new(find_program(&tool.program)?);
+        command.arg0(&tool.program);
         command.args(&tool.args).env_clear().process_group(0);
         command.stdin(stdin).stdout(stdout).stderr(writer);
         command.env("PATH", DEFAULT_PATH);

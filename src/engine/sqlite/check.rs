@@ -57,7 +57,7 @@ pub(super) fn prove(path: &Path, stop: &Stop) -> Result<Proof> {
             notes.push(format!("the rows of {} were not counted: only the application can read it", object.name));
         }
     }
-    checks.push(format!("{} tables, {rows} rows", objects.len()));
+    checks.push(format!("tables: {}, rows: {rows}", objects.len()));
     Ok(Proof { objects, empty, checks, notes })
 }
 

@@ -33,7 +33,7 @@ use crate::model::{ArtifactSink, ArtifactSource, ArtifactSpec, FileName, Inlet, 
 pub const KIND: EngineKind = EngineKind {
     name: "sqlite",
     schemes: &["sqlite"],
-    keys: &["url", "files", "exclude", "nice", "ionice"],
+    keys: &["url", "nice", "ionice"],
     abilities: &[Ability { method: Method::Logical, incremental: false, pitr: false }],
     recovery: RECOVERY,
     open: Some(open),

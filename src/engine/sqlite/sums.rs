@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::model::artifact::hex;
 
 /// The checksum of one table's rows, in the order of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,7 +66,7 @@ fn sum(db: &Connection, table: &str, query: &str) -> rusqlite::Result<TableSum> 
             hash.update(bytes);
         }
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(hash.finalize());
     Ok(TableSum { table: table.to_owned(), rows: count, sha256 })
 }
 
