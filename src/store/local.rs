@@ -42,7 +42,7 @@ impl Local {
             Err(e) if e.kind() == ErrorKind::NotFound && access == Access::Write => {
                 make_durably(root).explain(|| format!("cannot create {}, the root of {label}", root.display()))?;
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
                 return Err(Error::failed(format!("cannot open {label}"))
                     .because(format!("there is no folder {}", root.display()))
                     .hint("is it mounted, and the path right?"));
