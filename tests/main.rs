@@ -22,6 +22,7 @@
 mod support;
 
 mod architecture;
+mod bad_input;
 mod by_hand;
 mod command_line;
 mod configuration;
@@ -33,5 +34,6 @@ mod history;
 mod keys;
 mod kill;
 mod manual;
+mod order;
 mod pipeline;
 mod plugin;

@@ -59,8 +59,8 @@ pub(super) struct Args {
     /// Overwrite what is there.
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// Back up what is there before it is overwritten.
-    #[arg(long)]
+    /// Back up the database before it is overwritten.
+    #[arg(long, conflicts_with_all = ["to", "files_to"])]
     pub(super) backup_first: bool,
     /// Do not ask.
     #[arg(long, short)]
@@ -152,7 +152,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         dry_run: args.dry_run,
     };
     signals::block_on(|cancel| async {
-        let (context, _guard) = ground::context_to_read(files.clone(), "restore", cancel)?;
+        let (context, _guard) = if args.backup_first {
+            // It writes: a backup that is recorded nowhere is not made.
+            (ground::context(files.clone(), "restore", cancel)?, None)
+        } else {
+            ground::context_to_read(files.clone(), "restore", cancel)?
+        };
         let progress = Progress::default();
         let mut planned = progress::watch_one(&progress, plan(&context, order, &progress)).await?;
         if args.dry_run {
@@ -162,7 +167,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             show_plan(&planned)?;
         }
         agree(&mut planned, args)?;
-        if args.backup_first {
+        if args.backup_first && !planned.plan.replaces.is_empty() {
             first(&context, &planned).await?;
         }
         let done = progress::watch_one(&progress, restore(&context, planned)).await?;

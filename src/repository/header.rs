@@ -45,6 +45,17 @@ pub(super) async fn ensure(store: &Store) -> Result<()> {
     }
 }
 
+/// Makes sure that what is at the destination may be changed by this version.
+///
+/// # Errors
+/// It holds a newer format, or a damaged header.
+pub(super) async fn known(store: &Store) -> Result<()> {
+    match store.get(paths::HEADER, MAX_LEN).await? {
+        Some(json) => check(store, &json),
+        None => Ok(()),
+    }
+}
+
 fn check(store: &Store, json: &[u8]) -> Result<()> {
     let header: Header = serde_json::from_slice(json).map_err(|e| {
         Error::failed(format!("the qbackd.json of {} is damaged", store.label()))

@@ -108,6 +108,7 @@ impl Repository for Plain {
     }
 
     async fn delete(&self, at: &BackupRef) -> Result<()> {
+        header::known(&self.store).await?;
         let manifest = paths::manifest(at);
         if self.store.size(&manifest).await?.is_none() {
             return Err(Error::new(Kind::NotFound, format!("there is no backup {at} at {}", self.label())));

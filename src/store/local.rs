@@ -1,10 +1,12 @@
 //! What a destination on a file system needs beyond OpenDAL: durable names, create-only renames, space, mounts.
 
 use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
+use walkdir::WalkDir;
 
 use super::Create;
 use super::options::Access;
@@ -33,15 +35,14 @@ impl Local {
         match std::fs::metadata(root) {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => {
-                return Err(
-                    Error::failed(format!("cannot open {label}")).because(format!("{} is no folder", root.display()))
-                );
+                return Err(Error::failed(format!("cannot open {label}"))
+                    .because(format!("{} is no folder", root.display()))
+                    .hint("`root` names the folder that backups lie in"));
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && access == Access::Write => {
-                let made = DirBuilder::new().recursive(true).mode(0o750).create(root);
-                made.explain(|| format!("cannot create {}, the root of {label}", root.display()))?;
+            Err(e) if e.kind() == ErrorKind::NotFound && access == Access::Write => {
+                make_durably(root).explain(|| format!("cannot create {}, the root of {label}", root.display()))?;
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
                 return Err(Error::failed(format!("cannot open {label}"))
                     .because(format!("there is no folder {}", root.display()))
                     .hint("is it mounted, and the path right?"));
@@ -84,11 +85,54 @@ impl Local {
         .await
     }
 
+    /// What lies in a folder, or anywhere below it: relative names, folders with a final `/`. No link is followed, for it could
+    /// lead anywhere; it is listed like a file. An absent folder is empty.
+    pub(super) async fn list(&self, folder: &str, deep: bool, what: String) -> Result<Vec<String>> {
+        let folder = self.root.join(folder);
+        blocking(move || {
+            let depth = if deep { usize::MAX } else { 1 };
+            let mut names = Vec::new();
+            for entry in WalkDir::new(&folder).min_depth(1).max_depth(depth).follow_links(false) {
+                let entry = match entry.map_err(std::io::Error::from) {
+                    Ok(entry) => entry,
+                    // It, or something in it, went away meanwhile.
+                    Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                    Err(e) => return Err(from_io(what, e)),
+                };
+                let name = entry.path().strip_prefix(&folder).unwrap_or(entry.path()).to_string_lossy();
+                names.push(if entry.file_type().is_dir() { format!("{name}/") } else { name.into_owned() });
+            }
+            Ok(names)
+        })
+        .await
+    }
+
+    /// Deletes a file, an empty folder or a link, never what a link leads to. That it is gone already is no error.
+    pub(super) async fn delete(&self, path: &str, what: String) -> Result<()> {
+        let path = self.root.join(path.trim_end_matches('/'));
+        blocking(move || {
+            let deleted = std::fs::symlink_metadata(&path)
+                .and_then(|meta| if meta.is_dir() { std::fs::remove_dir(&path) } else { std::fs::remove_file(&path) });
+            match deleted {
+                Err(e) if e.kind() != ErrorKind::NotFound => Err(from_io(what, e)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
     pub(super) fn space(&self) -> Result<Space> {
         let stat = statvfs(&self.root)
             .map_err(|e| from_io(format!("cannot tell the space of {}", self.root.display()), e.into()))?;
         Ok(Space { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
     }
+}
+
+/// Makes a folder and all above it that is missing, and their names durable.
+fn make_durably(root: &Path) -> std::io::Result<()> {
+    let missing = root.ancestors().take_while(|folder| !folder.exists()).count();
+    DirBuilder::new().recursive(true).mode(0o750).create(root)?;
+    root.ancestors().skip(1).take(missing).try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
 /// `require_mount`: the root, or what is there of the path to it, must not be on the root file system.

@@ -83,7 +83,7 @@ impl Store {
         };
         if written.is_err() {
             // The first error is the one to tell; debris in a backup's folder is swept with it.
-            let _ = self.operator.delete(temporary).await;
+            let _ = self.delete(temporary).await;
         }
         written?;
         self.sync(path).await
@@ -167,6 +167,11 @@ impl Store {
     }
 
     async fn entries(&self, folder: &str, deep: bool) -> Result<Vec<String>> {
+        if let Some(local) = &self.local {
+            let mut names = local.list(folder, deep, format!("cannot list {folder} at {}", self.label)).await?;
+            names.sort_unstable();
+            return Ok(names);
+        }
         let entries = match self.operator.list_with(folder).recursive(deep).await {
             Ok(entries) => entries,
             Err(e) if e.kind() == opendal::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -184,7 +189,10 @@ impl Store {
     /// # Errors
     /// The store refuses.
     pub async fn delete(&self, path: &str) -> Result<()> {
-        self.operator.delete(path).await.map_err(|e| explain(self, "delete", path, e))
+        match &self.local {
+            Some(local) => local.delete(path, format!("cannot delete {path} at {}", self.label)).await,
+            None => self.operator.delete(path).await.map_err(|e| explain(self, "delete", path, e)),
+        }
     }
 
     /// Free and total space, where the destination is a file system.

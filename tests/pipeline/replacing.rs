@@ -117,3 +117,15 @@ fn nothing_is_restored_if_what_is_there_cannot_be_backed_up_first() {
     assert!(std::fs::read_to_string(&bench.fixture.path).unwrap().starts_with("no database any more"));
     assert_eq!(bench.outcomes(), ["failed", "succeeded"]);
 }
+
+#[test]
+fn with_backup_first_and_nothing_there_nothing_is_backed_up() {
+    let bench = Bench::<SqliteFixture>::new();
+    bench.ok(&["backup", "shop"]);
+    bench.fixture.wipe();
+    bench.ok(&["restore", "shop", "--backup-first"]);
+    assert_eq!(bench.fixture.fingerprint(), bench.before());
+    assert_eq!(bench.outcomes(), ["succeeded"]);
+    // What lies at another place is not the database.
+    bench.fails(2, &["restore", "shop", "--backup-first", "--to", "copy.db"]);
+}

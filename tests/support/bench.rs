@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::fixture::Fixture;
+use super::fixture::{Fixture, is_root, sh};
 use super::keys::Keys;
 
 /// One database called `shop` and one destination called `local`, encrypted to a fresh key whose identity this host has.
@@ -14,8 +14,12 @@ pub struct Bench<F: Fixture> {
     pub fixture: F,
     pub keys: Keys,
     before: String,
+    as_user: Option<PathBuf>,
     dir: TempDir,
 }
+
+/// A user and a group that own nothing.
+const NOBODY: &str = "65534";
 
 impl<F: Fixture> Bench<F> {
     /// Seeded and configured.
@@ -36,7 +40,7 @@ impl<F: Fixture> Bench<F> {
         let fixture = F::new(&dir.path().join("data"));
         let seeded = fixture.seed();
         let before = fixture.fingerprint();
-        let bench = Self { fixture, keys, before, dir };
+        let bench = Self { fixture, keys, before, as_user: None, dir };
         let own = instead.map_or(seeded, |keys| keys.replace("$HERE", &bench.path("").display().to_string()));
         bench.configure(&own, "");
         bench
@@ -77,6 +81,19 @@ impl<F: Fixture> Bench<F> {
         std::fs::write(self.path("etc/qbackd.toml"), text).unwrap();
     }
 
+    /// From now on the program runs as an ordinary user, who owns everything here. Whoever is none of root is one already.
+    pub fn give_up_root(&mut self) {
+        if !is_root() {
+            return;
+        }
+        let program = self.path("qbackd");
+        std::fs::copy(env!("CARGO_BIN_EXE_qbackd"), &program).unwrap();
+        let keys = self.keys.identity_file();
+        let (here, keys) = (self.path(""), keys.parent().unwrap());
+        sh("chown", &["-R", &format!("{NOBODY}:{NOBODY}"), here.to_str().unwrap(), keys.to_str().unwrap()]);
+        self.as_user = Some(program);
+    }
+
     /// A path in the bench's folder.
     pub fn path(&self, below: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(below)
@@ -89,7 +106,14 @@ impl<F: Fixture> Bench<F> {
 
     /// The real binary with this configuration.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_qbackd"));
+        let mut command = match &self.as_user {
+            None => Command::new(env!("CARGO_BIN_EXE_qbackd")),
+            Some(program) => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]).arg(program);
+                command
+            }
+        };
         command
             .arg("--config")
             .arg(self.path("etc"))

@@ -5,5 +5,6 @@ pub mod by_hand;
 pub mod fixture;
 pub mod keys;
 pub mod memory;
+pub mod mounts;
 pub mod sqlite;
 pub mod tree;
