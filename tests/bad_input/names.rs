@@ -75,7 +75,7 @@ fn a_name_or_an_id_that_nothing_answers_to() {
     let said = bench.fails(2, &["show", "shop/20"]);
     assert!(said.contains("20 is the beginning of several backups") && said.contains("give more of the id"), "{said}");
     let said = bench.fails(1, &["restore", "shop", "--from", "./no/such/folder", "--yes"]);
-    assert!(said.contains("no/such/folder") && said.contains("No such file"), "{said}");
+    assert!(said.contains("there is no folder") && said.contains("no/such/folder"), "{said}");
     assert_eq!(bench.fixture.fingerprint(), bench.before());
     assert!(bench.runs("restore").iter().all(|run| run["outcome"] == "failed"));
 }

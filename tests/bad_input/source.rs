@@ -8,7 +8,7 @@ use crate::support::bench::Bench;
 use crate::support::fixture::{CommandFixture, FilesFixture, Fixture, SqliteFixture};
 
 fn locked(path: &std::path::Path) {
-    std::fs::set_permissions(path, Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
 }
 
 #[test]
