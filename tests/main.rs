@@ -33,6 +33,7 @@ mod engines;
 mod history;
 mod keys;
 mod kill;
+mod manifest;
 mod manual;
 mod order;
 mod pipeline;

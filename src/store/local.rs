@@ -95,8 +95,8 @@ impl Local {
             for entry in WalkDir::new(&folder).min_depth(1).max_depth(depth).follow_links(false) {
                 let entry = match entry.map_err(std::io::Error::from) {
                     Ok(entry) => entry,
-                    // It, or something in it, went away meanwhile.
-                    Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                    // It, or something in it, went away meanwhile; or somebody put a file where our folder would be.
+                    Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
                     Err(e) => return Err(from_io(what, e)),
                 };
                 let name = entry.path().strip_prefix(&folder).unwrap_or(entry.path()).to_string_lossy();
