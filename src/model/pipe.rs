@@ -5,7 +5,7 @@
 //! is ever closed over half a dump. Both ends work from threads (`send`, `next`, `Read`, `Write`) and from tasks
 //! (`send_async`, `next_async`).
 
-use std::io;
+use std::{fmt, io};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
@@ -30,20 +30,29 @@ pub struct Outlet {
     blocks: Blocks,
 }
 
+/// Sees every block that is taken out of an inlet.
+type Tap = Box<dyn FnMut(&Bytes) + Send>;
+
 /// The end of a stream that gives blocks.
-#[derive(Debug)]
 pub struct Inlet {
     queue: mpsc::Receiver<Flow>,
     /// The rest of the block that [`io::Read`] is in the middle of.
     current: Bytes,
     ended: bool,
+    tap: Option<Tap>,
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inlet").field("ended", &self.ended).finish_non_exhaustive()
+    }
 }
 
 /// A new stream, [`DEPTH`] blocks deep.
 pub fn pipe() -> (Outlet, Inlet) {
     let (sender, receiver) = mpsc::channel(DEPTH);
     let outlet = Outlet { queue: sender, pending: BytesMut::new(), blocks: Blocks::default() };
-    (outlet, Inlet { queue: receiver, current: Bytes::new(), ended: false })
+    (outlet, Inlet { queue: receiver, current: Bytes::new(), ended: false, tap: None })
 }
 
 impl Outlet {
@@ -127,6 +136,13 @@ impl io::Write for Outlet {
 }
 
 impl Inlet {
+    /// Has `tap` see every block on its way out, in the thread or task that takes it.
+    #[must_use]
+    pub fn tapped(mut self, tap: impl FnMut(&Bytes) + Send + 'static) -> Self {
+        self.tap = Some(Box::new(tap));
+        self
+    }
+
     /// The next block, or `None` after a proper end. From threads only.
     ///
     /// # Errors
@@ -167,7 +183,12 @@ impl Inlet {
 
     fn take(&mut self, flow: Option<Flow>) -> Result<Option<Bytes>> {
         match flow {
-            Some(Flow::Block(block)) => Ok(Some(block)),
+            Some(Flow::Block(block)) => {
+                if let Some(tap) = &mut self.tap {
+                    tap(&block);
+                }
+                Ok(Some(block))
+            }
             Some(Flow::End) => {
                 self.ended = true;
                 Ok(None)

@@ -12,7 +12,7 @@ use crate::model::artifact::{Compression, Encryption};
 use crate::model::{
     Artifact, ArtifactSink, ArtifactSpec, BackupRef, FileName, Inlet, Manifest, Outlet, Progress, Step, pipe,
 };
-use crate::stage::{Compress, CompressionOptions, Encrypt, Measure, spawn};
+use crate::stage::{Compress, CompressionOptions, Encrypt, Meter, spawn};
 use crate::store::{Create, Store, Upload, paths};
 
 pub(super) struct PlainDraft {
@@ -71,7 +71,7 @@ impl ArtifactSink for PlainDraft {
 
         let (outlet, inlet) = pipe();
         let (read, wrote) = (self.progress.clone(), self.progress.clone());
-        let (mut inlet, plain) = spawn(Measure::new(move |bytes| read.plain(bytes)), inlet)?;
+        let (mut inlet, plain) = Meter::on(inlet, move |bytes| read.plain(bytes));
         let mut packers = Vec::new();
         if let Some(level) = packed.level {
             let (next, stage) = spawn(Compress { level, workers: self.packing.workers }, inlet)?;
@@ -83,33 +83,25 @@ impl ArtifactSink for PlainDraft {
             inlet = next;
             packers.push(stage);
         }
-        let (inlet, stored) = spawn(Measure::new(move |bytes| wrote.stored(bytes)), inlet)?;
+        let (inlet, stored) = Meter::on(inlet, move |bytes| wrote.stored(bytes));
         let encryption = if self.packing.recipients.is_some() { Encryption::Age } else { Encryption::None };
 
         let pipeline = tokio::spawn(async move {
-            let uploaded = write_all(inlet, upload).await.err();
-            let (plain, stored) = (plain.left().await, stored.left().await);
-            let mut packing = Vec::new();
+            let mut failures = vec![write_all(inlet, upload).await.err()];
             for stage in packers {
-                packing.push(stage.left().await.err());
+                failures.push(stage.left().await.err());
             }
-            match (plain, stored) {
-                (Ok(plain), Ok(stored)) => match root_cause(packing.into_iter().chain([uploaded])) {
-                    Some(error) => Err(error),
-                    None => Ok(Artifact {
-                        name: packed.spec.name,
-                        location: packed.location,
-                        plain,
-                        stored,
-                        compression: if packed.level.is_some() { Compression::Zstd } else { Compression::None },
-                        encryption,
-                        for_children: packed.spec.for_children,
-                    }),
-                },
-                (plain, stored) => {
-                    let failures = [plain.err(), stored.err(), uploaded];
-                    Err(root_cause(packing.into_iter().chain(failures)).unwrap_or_else(Error::consequence))
-                }
+            match root_cause(failures) {
+                Some(error) => Err(error),
+                None => Ok(Artifact {
+                    name: packed.spec.name,
+                    location: packed.location,
+                    plain: plain.read(),
+                    stored: stored.read(),
+                    compression: if packed.level.is_some() { Compression::Zstd } else { Compression::None },
+                    encryption,
+                    for_children: packed.spec.for_children,
+                }),
             }
         });
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).pipelines.push(pipeline);

@@ -10,7 +10,7 @@ use super::{Reader, Stored, Verdict, joined, root_cause};
 use crate::error::{Error, Kind, Result};
 use crate::model::artifact::{Compression, Encryption};
 use crate::model::{Artifact, ArtifactSource, BackupId, BackupRef, FileName, Inlet, Manifest, Outlet, Progress, pipe};
-use crate::stage::{Decompress, Decrypt, Identities, Measure, spawn};
+use crate::stage::{Decompress, Decrypt, Identities, Prove, spawn};
 use crate::store::{Store, paths};
 
 /// A chain being read from a store.
@@ -61,9 +61,8 @@ impl ArtifactSource for Reading {
             stages.push(stage);
         }
         let progress = self.progress.clone();
-        let proving = Measure::proving(artifact.plain.clone(), format!("the content of {what}"), move |bytes| {
-            progress.plain(bytes)
-        });
+        let proving =
+            Prove::new(artifact.plain.clone(), format!("the content of {what}"), move |bytes| progress.plain(bytes));
         let (inlet, plain) = spawn(proving, inlet)?;
         let stream = tokio::spawn(async move {
             let mut failures = vec![verdict.given().await.err()];
@@ -118,7 +117,7 @@ pub(super) async fn fetch(store: &Store, at: &BackupRef, artifact: &Artifact, pr
     let (outlet, inlet) = pipe();
     let feed = tokio::spawn(feed(blocks, outlet));
     let progress = progress.clone();
-    let proving = Measure::proving(artifact.stored.clone(), what, move |bytes| progress.stored(bytes));
+    let proving = Prove::new(artifact.stored.clone(), what, move |bytes| progress.stored(bytes));
     let (inlet, proof) = spawn(proving, inlet)?;
     let verdict = tokio::spawn(async move {
         let fed = joined(feed.await).err();

@@ -12,7 +12,7 @@ pub mod zstd;
 
 pub use age::{Decrypt, Encrypt};
 pub use keys::{Identities, Recipients};
-pub use measure::Measure;
+pub use measure::{Meter, Prove};
 pub use options::{CompressionOptions, EncryptionOptions};
 pub use zstd::{Compress, Decompress};
 
