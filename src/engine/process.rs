@@ -26,7 +26,7 @@ use crate::model::{Blocks, Inlet, Outlet};
 /// Where programs are looked for if qbackd itself was started without `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The size of pipes to and from children, in bytes. What lies ready for a slow side is in the queues, megabytes of it; a pipe
-/// of 1 MiB leaves the processor's caches between writing and reading and cost 3% of a dump's processor time.
+/// of 1 MiB leaves the processor's caches between writing and reading and cost 2% to 3% of a dump's processor time.
 const PIPE_SIZE: usize = 128 * 1024;
 /// How long a child may outlive its own output, or its output the child, by default.
 const LINGER: Duration = Duration::from_secs(60);

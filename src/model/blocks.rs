@@ -1,17 +1,18 @@
 //! Blocks that are used again: what a writer handed on comes back when nobody holds it any more.
 //!
 //! glibc gives freed blocks of this size back to the kernel and faults fresh pages in for the next ones. On a pipeline of 1 GiB
-//! that cost a tenth of the processor time (49,000 page faults; `benches/README.md`).
+//! that was 8% of the processor time: 49,000 page faults instead of 11,000 (`benches/README.md`).
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::pipe::{BLOCK, DEPTH};
+/// The size of the blocks that parts of a stream should hand on, in bytes.
+pub const BLOCK: usize = 512 * 1024;
 
-/// How many blocks are remembered: what two queues hold and the stages on their ends have in hand. A block that stays away for
-/// longer is somebody's to keep.
-const MOST: usize = 4 * DEPTH;
+/// How many blocks are remembered: more than two queues hold and the stages on their ends have in hand. A block that stays away
+/// for longer is somebody's to keep.
+const MOST: usize = 16;
 
 /// The blocks of one writer.
 #[derive(Debug, Default)]

@@ -10,11 +10,8 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-use super::blocks::Blocks;
+use super::blocks::{BLOCK, Blocks};
 use crate::error::{Error, Result};
-
-/// The size of the blocks that parts of a stream should hand on, in bytes.
-pub const BLOCK: usize = 512 * 1024;
 
 /// How many blocks wait in one queue at most. A queue holds at most `BLOCK * DEPTH` bytes when its writer keeps to `BLOCK`.
 pub const DEPTH: usize = 4;

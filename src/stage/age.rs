@@ -8,7 +8,7 @@ use age::DecryptError;
 use super::zstd::{at_end, copy};
 use super::{Identities, Recipients, Stage};
 use crate::error::{Error, Kind, Result, from_io};
-use crate::model::pipe::BLOCK;
+use crate::model::blocks::BLOCK;
 use crate::model::{Inlet, Outlet};
 
 /// Encrypts.

@@ -6,7 +6,7 @@ use zstd::stream::raw::CParameter;
 
 use super::Stage;
 use crate::error::{Error, Result, from_io};
-use crate::model::pipe::BLOCK;
+use crate::model::blocks::BLOCK;
 use crate::model::{Blocks, Inlet, Outlet};
 
 /// Input of one compression job in bytes. zstd keeps a few of them at once, and each begins with little knowledge of what came

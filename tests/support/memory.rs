@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use qbackd::engine::{Dump, DumpRequest, Dumped, Engine, Run};
 use qbackd::error::{Error, Result};
 use qbackd::model::artifact::{Compression, Encryption};
-use qbackd::model::pipe::BLOCK;
+use qbackd::model::blocks::BLOCK;
 use qbackd::model::{
     Artifact, ArtifactSink, ArtifactSource, ArtifactSpec, BackupId, BackupType, FileName, Inlet, Manifest, Measured,
     Method, Outlet, Progress, pipe,

@@ -22,8 +22,8 @@ use super::tree::{Tree, cannot_read, folder, no_files};
 use super::{Notes, header, pax, sparse};
 use crate::error::{Error, Result};
 use crate::model::Outlet;
+use crate::model::blocks::BLOCK;
 use crate::model::manifest::Object;
-use crate::model::pipe::BLOCK;
 
 /// Contents up to this size are copied into the block in the making; larger ones become blocks themselves.
 const SMALL: u64 = 64 * 1024;

@@ -25,8 +25,8 @@ use super::{
     Run, Selection, SourceOptions, only_artifact, space,
 };
 use crate::error::{Error, Explain, Kind, Result};
+use crate::model::blocks::BLOCK;
 use crate::model::manifest::{Object, Source, Tool};
-use crate::model::pipe::BLOCK;
 use crate::model::{ArtifactSink, ArtifactSource, ArtifactSpec, FileName, Inlet, Manifest, Method, Outlet, Size};
 
 /// The registry's line.
