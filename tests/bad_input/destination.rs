@@ -141,9 +141,9 @@ fn one_with_less_room_than_the_last_backup_took() {
     let bench = Bench::<SqliteFixture>::new();
     mounts::tmpfs(&bench.root(), "size=16m,mode=0700");
     bench.ok(&["backup", "shop"]);
-    std::fs::write(bench.root().join("ballast"), vec![1u8; 1 << 20]).unwrap();
-    let used = contents(&bench.root()).values().map(|bytes| bytes.len().next_multiple_of(4096)).sum::<usize>();
-    mounts::remount(&bench.root(), &format!("size={}", used + 256 * 1024));
+    let space = rustix::fs::statvfs(bench.root()).unwrap();
+    let ballast = space.f_bavail * space.f_frsize - 256 * 1024;
+    std::fs::write(bench.root().join("ballast"), vec![1u8; ballast as usize]).unwrap();
     backup_fails(&bench, 1, &["local has no room", "needed", "free some space"]);
     all_restore(&bench);
 }

@@ -92,6 +92,7 @@ fn a_file_or_a_folder_that_may_not_be_read() {
     backup_fails(&bench, 77, &["data/tree/secret", "exclude them", "CAP_DAC_READ_SEARCH"]);
     locked(&bench.fixture.tree.join("folder"));
     backup_fails(&bench, 77, &["data/tree/secret", "data/tree/folder", "exclude them"]);
+    std::fs::set_permissions(bench.fixture.tree.join("folder"), Permissions::from_mode(0o700)).unwrap();
     bench.fixture.wipe();
     bench.ok(&["restore", "shop"]);
     assert_eq!(bench.fixture.fingerprint(), before);

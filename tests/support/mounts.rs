@@ -41,11 +41,6 @@ pub fn tmpfs(at: &Path, options: &str) {
     sh("mount", &["-t", "tmpfs", "-o", options, "tmpfs", utf8(at)]);
 }
 
-/// The same with other options.
-pub fn remount(at: &Path, options: &str) {
-    sh("mount", &["-o", &format!("remount,{options}"), utf8(at)]);
-}
-
 /// Makes a folder read-only, as a file system is after an error.
 pub fn read_only(at: &Path) {
     sh("mount", &["--bind", utf8(at), utf8(at)]);
