@@ -1,17 +1,31 @@
 //! The connection that writes: the file made, looked at before it is touched, moved aside if it is damaged.
 
+use std::fs::File;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
 
 use super::StateDir;
 use super::damage::{self, Damage, InUse};
 use super::read::{BUSY_TIMEOUT, FILE};
 use super::schema::{self, Found};
 use super::sql::{explain, is_damage};
-use crate::error::Result;
+use crate::error::{Explain, Result};
 use crate::model::Clock;
+
+/// Only one process at a time opens the history to write: while one turns on WAL mode SQLite refuses another at once, whatever
+/// its busy timeout. Others wait as long as the returned file is held.
+///
+/// # Errors
+/// The lock file cannot be made.
+pub(super) fn one_at_a_time(state: &StateDir) -> Result<File> {
+    let file = state.file("history.db.opening")?;
+    let locked = flock(&file, FlockOperation::LockExclusive).map_err(std::io::Error::from);
+    locked.explain(|| format!("cannot lock the history in {}", state.path().display()))?;
+    Ok(file)
+}
 
 enum Opened {
     Sound(Connection),

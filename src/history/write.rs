@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::damage::{Damage, InUse};
-use super::open::open_or_replace;
+use super::open::{one_at_a_time, open_or_replace};
 use super::read::{FILE, number_of};
 use super::schema;
 use super::sql::explain;
@@ -50,12 +50,14 @@ impl History {
     /// It cannot be written, was written by a newer qbackd, is no history, or is damaged while somebody else has it open.
     pub fn open(state: Arc<StateDir>, host: &str, clock: Arc<dyn Clock>) -> Result<(Self, Option<Damage>)> {
         let path = state.path().join(FILE);
+        let opening = one_at_a_time(&state)?;
         let in_use = InUse::join(&state)?;
         let (mut db, damage) = open_or_replace(&state, &path, &in_use, clock.as_ref())?;
         let what = || format!("cannot open the history {}", path.display());
         // In WAL mode readers never wait for the writer, and the writer not for them.
         db.pragma_update(None, "journal_mode", "WAL").map_err(|e| explain(&path, what(), e))?;
         schema::migrate(&mut db, &path)?;
+        drop(opening);
         let reader = Reader::connect(&path)?;
         let (jobs, inbox) = mpsc::channel::<Job>();
         let mut writer = Writer { db, lost: HashMap::new() };
