@@ -39,7 +39,7 @@ pub struct Inlet {
     /// The rest of the block that [`io::Read`] is in the middle of.
     current: Bytes,
     ended: bool,
-    tap: Option<Tap>,
+    taps: Vec<Tap>,
 }
 
 impl fmt::Debug for Inlet {
@@ -52,7 +52,7 @@ impl fmt::Debug for Inlet {
 pub fn pipe() -> (Outlet, Inlet) {
     let (sender, receiver) = mpsc::channel(DEPTH);
     let outlet = Outlet { queue: sender, pending: BytesMut::new(), blocks: Blocks::default() };
-    (outlet, Inlet { queue: receiver, current: Bytes::new(), ended: false, tap: None })
+    (outlet, Inlet { queue: receiver, current: Bytes::new(), ended: false, taps: Vec::new() })
 }
 
 impl Outlet {
@@ -136,10 +136,10 @@ impl io::Write for Outlet {
 }
 
 impl Inlet {
-    /// Has `tap` see every block on its way out, in the thread or task that takes it.
+    /// Has `tap` see every block on its way out, after those that do already, in the thread or task that takes it.
     #[must_use]
     pub fn tapped(mut self, tap: impl FnMut(&Bytes) + Send + 'static) -> Self {
-        self.tap = Some(Box::new(tap));
+        self.taps.push(Box::new(tap));
         self
     }
 
@@ -184,9 +184,7 @@ impl Inlet {
     fn take(&mut self, flow: Option<Flow>) -> Result<Option<Bytes>> {
         match flow {
             Some(Flow::Block(block)) => {
-                if let Some(tap) = &mut self.tap {
-                    tap(&block);
-                }
+                self.taps.iter_mut().for_each(|tap| tap(&block));
                 Ok(Some(block))
             }
             Some(Flow::End) => {
@@ -250,5 +248,25 @@ mod tests {
         drop(inlet);
         assert!(outlet.send(Bytes::from_static(b"x")).unwrap_err().is_consequence());
         assert!(outlet.end().unwrap_err().is_consequence());
+    }
+
+    #[test]
+    fn every_tap_sees_every_block_once_however_it_is_taken() {
+        let (mut outlet, inlet) = pipe();
+        let seen: [std::sync::Arc<std::sync::atomic::AtomicUsize>; 2] = Default::default();
+        let count = |n: usize| {
+            let seen = std::sync::Arc::clone(&seen[n]);
+            move |block: &Bytes| {
+                seen.fetch_add(block.len(), std::sync::atomic::Ordering::Relaxed);
+            }
+        };
+        let mut inlet = inlet.tapped(count(0)).tapped(count(1));
+        outlet.send(Bytes::from_static(b"one")).unwrap();
+        outlet.send(Bytes::from_static(b"three")).unwrap();
+        outlet.end().unwrap();
+        let mut first = [0; 2];
+        inlet.read_exact(&mut first).unwrap();
+        while inlet.next().unwrap().is_some() {}
+        assert_eq!(seen.map(|n| n.load(std::sync::atomic::Ordering::Relaxed)), [8, 8]);
     }
 }
