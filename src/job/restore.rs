@@ -137,11 +137,6 @@ impl Planned {
         self.repository.label()
     }
 
-    /// Whether anything that is there now would be replaced without `overwrite`.
-    pub fn asks_to_overwrite(&self) -> bool {
-        !self.plan.replaces.is_empty() && !self.request.overwrite
-    }
-
     /// Lets the restore replace what the plan says it replaces.
     pub fn agree_to_overwrite(&mut self) {
         self.request.overwrite = true;

@@ -1,4 +1,5 @@
-//! Stages of the pipeline: count and hash, zstd, age. One shape, each in a thread of its own, each leaves a result.
+//! Stages of the pipeline: zstd, age, and the proof that a stream is what it should be. One shape, each in a thread of its own.
+//! Counting and hashing are no stage of their own: a [`Meter`] does them in the thread that takes a block.
 //!
 //! Stages are strung together by [`spawn`]: the inlet of one is what the one before hands on. A stage ends its outlet only
 //! after its own inlet ended properly and its own work is finished; so a stream that breaks anywhere is broken everywhere
