@@ -14,6 +14,10 @@ use crate::model::{Blocks, Inlet, Outlet};
 /// 30 MiB more memory.
 const JOB_SIZE: u32 = 4 * 1024 * 1024;
 
+/// What level 3 does differently here than zstd by itself: it looks for matches of six bytes, not five, and remembers half as many
+/// places of them.
+const DUMPS: [CParameter; 2] = [CParameter::MinMatch(6), CParameter::ChainLog(14)];
+
 /// Compresses.
 #[derive(Debug, Clone, Copy)]
 pub struct Compress {
@@ -35,6 +39,11 @@ impl Stage for Compress {
         if self.workers > 0 {
             encoder.set_parameter(CParameter::NbWorkers(self.workers)).map_err(set_up)?;
             encoder.set_parameter(CParameter::JobSize(JOB_SIZE)).map_err(set_up)?;
+        }
+        if self.level == 3 {
+            for parameter in DUMPS {
+                encoder.set_parameter(parameter).map_err(set_up)?;
+            }
         }
         while let Some(block) = from.next()? {
             encoder.write_all(&block).map_err(|e| from_io("cannot compress", e))?;

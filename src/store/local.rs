@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
+use tokio::task::JoinHandle;
 use walkdir::WalkDir;
 
 use super::Create;
@@ -69,6 +70,14 @@ impl Local {
             renamed.explain(what)
         })
         .await
+    }
+
+    /// Syncs the data of a file that somebody writes; the result is left to the writer's own sync (fsync(2): each open file is told).
+    pub(super) fn begin_sync(&self, path: &str) -> JoinHandle<()> {
+        let path = self.root.join(path);
+        tokio::task::spawn_blocking(move || {
+            let _ = File::open(path).and_then(|file| file.sync_data());
+        })
     }
 
     /// Syncs the folder of `path` and every folder above it up to the root, innermost first.

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use opendal::Operator;
+use tokio::task::JoinHandle;
 
 use self::errors::{explain, explain_io};
 use self::local::Local;
@@ -87,6 +88,12 @@ impl Store {
         }
         written?;
         self.sync(path).await
+    }
+
+    /// Begins to bring to the disk what was written of an object so far, where the store is a file system. What goes wrong with
+    /// that is told again to the writer's own sync at the end.
+    fn begin_sync(&self, path: &str) -> Option<JoinHandle<()>> {
+        self.local.as_ref().map(|local| local.begin_sync(path))
     }
 
     /// Makes the names of an object and of the folders above it durable. Nothing to do where the store is no file system.
