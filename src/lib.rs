@@ -7,6 +7,8 @@
 //! | 1 | [`stage`] | count, hash, zstd, age: one shape, concurrent |
 //! | 1 | [`store`] | destinations, over OpenDAL |
 //! | 1 | [`history`] | the local record of runs |
+//! | 1 | [`schedule`], [`retention`] | when something is due, what may go: pure |
+//! | 1 | [`notify`] | telling people |
 //! | 2 | [`config`] | files to a plan, with every error at its place |
 //! | 2 | [`repository`] | the format at a destination: put, publish, list, read |
 //! | 3 | [`job`] | backup, restore, verify, delete: each a straight line |
@@ -29,6 +31,9 @@ pub mod error;
 pub mod history;
 pub mod job;
 pub mod model;
+pub mod notify;
 pub mod repository;
+pub mod retention;
+pub mod schedule;
 pub mod stage;
 pub mod store;

@@ -1,6 +1,7 @@
 //! One thing that is wrong, or worth a warning, and its places; and the list that collects them while everything is checked.
 
 use super::source::Span;
+use crate::model::nearest;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,40 +149,4 @@ impl Findings {
 /// The help "did you mean …?", where one of `known` is near enough to `word`.
 pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
-}
-
-/// The one of `known` that somebody who wrote `word` most likely meant.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // A word much longer than any key is no misspelling, and comparing it would be slow.
-    if word.len() > 100 {
-        return None;
-    }
-    let lower = word.to_lowercase();
-    let worth = |candidate: &&str| {
-        let distance = strsim::osa_distance(&lower, candidate);
-        let limit = lower.chars().count().max(candidate.len()).div_ceil(3).min(4);
-        let shared = candidate.len() >= 4 && (lower.starts_with(*candidate) || candidate.starts_with(lower.as_str()));
-        (distance <= limit || (shared && lower.len() >= 3)).then_some(distance)
-    };
-    known.into_iter().filter_map(|c| worth(&c).map(|distance| (distance, c))).min().map(|(_, near)| near)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_word_is_offered_and_a_far_one_is_not() {
-        let known = ["offsite", "local", "timeout", "stall_timeout", "full"];
-        for (word, near) in [
-            ("offsiet", Some("offsite")),
-            ("Local", Some("local")),
-            ("stalltimeout", Some("stall_timeout")),
-            ("fulll", Some("full")),
-            ("tape", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(word, known), near, "{word}");
-        }
-    }
 }

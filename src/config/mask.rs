@@ -6,8 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::nearest;
 use super::source::part;
+use crate::model::nearest;
 
 /// Shown instead of a secret.
 pub(super) const STARS: &str = "***";

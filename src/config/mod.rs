@@ -69,7 +69,9 @@ pub fn daemon(dir: &Path) -> Daemon {
 /// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too. `keep`, `retry`,
 /// `hooks` and `tls` are the tables within those of the same keys; each `type` of a `[notify.NAME]` has a table of its own here.
 pub fn accepted_keys() -> Vec<(&'static str, &'static str)> {
-    use options::{DaemonOptions, Hooks, Keep, NotifyType, Retry, SigningOptions, Tls};
+    use crate::notify::NotifyType;
+    use crate::retention::Keep;
+    use options::{DaemonOptions, Hooks, Retry, SigningOptions, Tls};
     let [source, database] = resolve::partition_keys();
     let named: [(&str, &[&str]); 10] = [
         ("daemon", fields::<DaemonOptions>()),

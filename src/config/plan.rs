@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::options::{
-    DaemonOptions, DatabaseOptions, Hooks, Keep, NotifyRule, NotifyType, Retry, Schedule, SigningOptions, Window,
-};
+use super::options::{DaemonOptions, DatabaseOptions, Hooks, Retry, SigningOptions};
 use crate::engine::{EngineKind, SourceOptions};
 use crate::model::{Name, Timespan};
+use crate::notify::{NotifyRule, NotifyType};
+use crate::retention::Keep;
+use crate::schedule::{Schedule, Window};
 use crate::stage::{CompressionOptions, EncryptionOptions};
 use crate::store::DestinationOptions;
 

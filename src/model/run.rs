@@ -104,6 +104,8 @@ words! {
     }
 }
 
+pub(super) use words;
+
 /// The id of a run: start, host and eight random characters, as text (`20261120T020000Z-db1-k3f9x2ab`), so that histories of hosts can be merged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -7,8 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::OneOrMany;
-use crate::model::SecretRef;
+use crate::model::{Event, OneOrMany, SecretRef};
 
 /// A text, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,38 +179,6 @@ pub struct Gotify {
     pub server: Option<String>,
     /// The token of the application. Must be said.
     pub token: Option<SecretRef>,
-}
-
-/// What somebody may want to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Event {
-    /// A run failed.
-    Failed,
-    /// A run succeeded after one that failed.
-    Recovered,
-    /// A database was paused after failures.
-    Paused,
-    /// There was no success for too long.
-    Stale,
-    /// A copy failed.
-    CopyFailed,
-    /// Another server or replica was dumped than before.
-    SourceChanged,
-    /// A backup is much smaller than the ones before.
-    SuspiciousSize,
-    /// A destination has little space left.
-    LowSpace,
-    /// An edit of the configuration was refused.
-    ConfigRejected,
-    /// The log has a gap.
-    LogGap,
-    /// A drill failed.
-    DrillFailed,
-    /// How the week was.
-    WeeklySummary,
-    /// A run succeeded.
-    Succeeded,
 }
 
 /// An element of a policy's `notify`: a name, or `{ to = "ops", on = ["failed"] }`.

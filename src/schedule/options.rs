@@ -3,12 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::from_text;
-use super::schedule_fields::{
+use super::fields::{
     CRON_MONTH, CRON_WEEKDAY, DAY, HOUR, MINUTE, MONTH, SECOND, YEAR, ever_comes, is_named, time, weekdays,
 };
-use crate::config::diagnostic::nearest;
-use crate::model::Timespan;
+use crate::model::{Timespan, from_text, nearest};
 
 /// When something is due: `02:00`, `Mon..Fri 12:00`, `every 6h`, cron, systemd OnCalendar; perhaps with a time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +82,10 @@ pub(super) fn zone(words: &mut Vec<&str>) -> Result<Option<String>, String> {
 }
 
 /// Whether a time zone of this name exists.
-pub(in crate::config) fn check_zone(name: &str) -> Result<(), String> {
+///
+/// # Errors
+/// There is none; says which was meant.
+pub fn check_zone(name: &str) -> Result<(), String> {
     if jiff::tz::db().get(name).is_ok() {
         return Ok(());
     }

@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use super::from_text;
-use super::schedule::zone;
-use super::schedule_fields::weekdays;
+use super::fields::weekdays;
+use super::options::zone;
+use crate::model::from_text;
 
 /// A window of some weekdays. One that ends before it begins goes on into the next day.
 #[derive(Debug, Clone, PartialEq, Eq)]

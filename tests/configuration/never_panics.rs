@@ -150,8 +150,8 @@ proptest! {
 
     #[test]
     fn any_schedule_is_read_without_a_panic(text in "[-0-9a-zA-Z*/,.:#~?@ äL]{0,30}") {
-        let _ = text.parse::<qbackd::config::options::Schedule>();
-        let _ = text.parse::<qbackd::config::options::Window>();
+        let _ = text.parse::<qbackd::schedule::Schedule>();
+        let _ = text.parse::<qbackd::schedule::Window>();
         look(&[("a.toml", &format!("{AROUND}full = '{text}'\n"))]);
     }
 }

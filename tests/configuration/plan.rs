@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qbackd::config::options::{Event, ListOrAll, NotifyType};
 use qbackd::config::{self, Database, Destination, Plan, Policy};
 use qbackd::engine::{SourceOptions, registry};
+use qbackd::model::{Event, ListOrAll};
 use qbackd::model::{Method, SecretRef, Size, Timespan};
+use qbackd::notify::NotifyType;
 use qbackd::stage::CompressionOptions;
 use qbackd::store::DestinationOptions;
 use qbackd::store::options::OptionValue;

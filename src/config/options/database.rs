@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::{ListOrAll, OneOrMany, from_text};
+use crate::model::{ListOrAll, OneOrMany, from_text};
 use crate::model::{SecretRef, Timespan};
 
 /// What a `[database.NAME]` says whatever its engine is.

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{Keep, NotifyRule, OneOrMany, Schedule, Window};
+use crate::model::OneOrMany;
 use crate::model::Timespan;
+use crate::notify::NotifyRule;
+use crate::retention::Keep;
+use crate::schedule::{Schedule, Window};
 use crate::stage::CompressionOptions;
 
 /// What a `[policy.NAME]` says, or the policy keys of a `[database.NAME]`.

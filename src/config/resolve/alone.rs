@@ -2,9 +2,9 @@
 
 use super::Resolver;
 use crate::config::decode::decode;
-use crate::config::options::schedule::check_zone;
 use crate::config::options::{DaemonOptions, SigningOptions};
 use crate::config::plan::Daemon;
+use crate::schedule::check_zone;
 
 /// A socket's path must fit into `sun_path` with its final zero (unix(7)), in bytes.
 const SOCKET_PATH_MAX: usize = 107;

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::Resolver;
 use crate::config::diagnostic::{Diagnostic, did_you_mean};
 use crate::config::document::Section;
-use crate::config::options::Keep;
-use crate::config::options::notify::TextOrSecret;
 use crate::config::source::Span;
 use crate::model::{SecretRef, Timespan};
+use crate::notify::options::TextOrSecret;
+use crate::retention::Keep;
 
 impl Resolver<'_, '_> {
     /// A path must be absolute: the daemon has no working directory worth the name.

@@ -12,10 +12,11 @@ use super::url::Url;
 use crate::config::decode::{decode, fields, unknown_key};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Section;
-use crate::config::options::{DatabaseOptions, ListOrAll, PolicyOptions};
+use crate::config::options::{DatabaseOptions, PolicyOptions};
 use crate::config::plan::{Database, Plan, Policy};
 use crate::config::source::Span;
 use crate::engine::{EngineKind, SourceOptions, registry};
+use crate::model::ListOrAll;
 use crate::model::Name;
 
 /// Which options struct a key of a `[database.NAME]` belongs to.

@@ -13,10 +13,10 @@ use crate::config::decode::{decode, fields, unknown_key};
 use crate::config::diagnostic::{Diagnostic, did_you_mean};
 use crate::config::document::Section;
 use crate::config::mask::is_secret;
-use crate::config::options::Keep;
 use crate::config::plan::Destination;
 use crate::config::services::{LIMITED, LOCAL_PATHS, SERVICES, Service, by_name};
 use crate::model::{Name, SecretRef, Size};
+use crate::retention::Keep;
 use crate::store::options::OptionValue;
 use crate::store::{DestinationOptions, SERVICES as BUILT};
 

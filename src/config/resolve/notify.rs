@@ -7,10 +7,10 @@ use super::Resolver;
 use crate::config::decode::{decode, fields};
 use crate::config::diagnostic::{Diagnostic, Findings, did_you_mean};
 use crate::config::document::Section;
-use crate::config::options::NotifyType;
-use crate::config::options::notify::{TextOrSecret, With};
 use crate::config::plan::Notify;
 use crate::model::Name;
+use crate::notify::NotifyType;
+use crate::notify::options::{TextOrSecret, With};
 
 struct Decode<'a, 's> {
     section: &'a Section<'s>,

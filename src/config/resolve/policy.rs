@@ -109,7 +109,7 @@ impl Resolver<'_, '_> {
 pub(super) fn build(options: PolicyOptions, plan: &Plan) -> Policy {
     let default = Policy::default();
     let destination = |name: &String| plan.destinations.get(name.as_str()).map(Arc::clone);
-    let many = |list: Option<crate::config::options::OneOrMany<_>>| list.unwrap_or_default().0;
+    let many = |list: Option<crate::model::OneOrMany<_>>| list.unwrap_or_default().0;
     Policy {
         full: many(options.full),
         incremental: many(options.incremental),
