@@ -125,6 +125,43 @@ impl StateDir {
         }
     }
 
+    /// Replaces the content of `name`, all of it or nothing: a temporary file, fsync, rename, fsync of the folder.
+    ///
+    /// # Errors
+    /// It cannot be written; the old content stays.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<()> {
+        let temporary = format!(".{name}.new");
+        let write = || -> io::Result<()> {
+            // What a process left that died just here.
+            match rustix::fs::unlinkat(&self.fd, &temporary, rustix::fs::AtFlags::empty()) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(e) => return Err(e.into()),
+            }
+            let mut file = make_at(&self.fd, &temporary, self.heir)?;
+            io::Write::write_all(&mut file, content)?;
+            file.sync_all()?;
+            Ok(rustix::fs::renameat(&self.fd, &temporary, &self.fd, name)?)
+        };
+        write().map_err(|e| denied(format!("cannot write {}", self.path.join(name).display()), e))?;
+        self.sync()
+    }
+
+    /// What `name` holds, if it is there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn content(&self, name: &str) -> Result<Option<String>> {
+        let read = || -> io::Result<String> {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            io::read_to_string(File::from(openat(&self.fd, name, flags, Mode::empty())?))
+        };
+        match read() {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(denied(format!("cannot read {}", self.path.join(name).display()), e)),
+        }
+    }
+
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).map_err(|e| from_io(format!("cannot sync {}", self.path.display()), e.into()))
