@@ -1,0 +1,276 @@
+//! Runs: what waits, what runs, and what becomes of one that ended.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::agenda::{Due, span};
+use super::control::desk::{Stage, Watch};
+use super::core::{Core, Message};
+use super::journal;
+use crate::config::{Database, Plan};
+use crate::control;
+use crate::error::{Error, Kind, Result};
+use crate::history::Ending;
+use crate::job::backup::{Made, backup};
+use crate::job::prune::{Act, prune};
+use crate::job::{Context, Scheduled};
+use crate::model::{Name, Outcome, Progress, RunId};
+
+/// A database that somebody else works on, a verb without the daemon, is tried again after this.
+const BUSY: SignedDuration = SignedDuration::from_secs(60);
+
+/// Who made a run that nobody asked for.
+const SCHEDULE: &str = "the schedule";
+
+/// What waits for its turn.
+pub(super) enum Ticket {
+    /// A database whose time has come; what exactly is due is asked of its agenda when its turn comes.
+    Scheduled(Name),
+    /// A run that somebody asked for.
+    Asked(Wanted),
+    /// The daily application of the rules of retention.
+    Prune(Name),
+}
+
+impl Ticket {
+    pub(super) fn database(&self) -> &Name {
+        match self {
+            Self::Scheduled(name) | Self::Prune(name) => name,
+            Self::Asked(wanted) => &wanted.database.name,
+        }
+    }
+}
+
+/// A backup that somebody asked for. It is made as the configuration was when it was asked for.
+pub(super) struct Wanted {
+    pub(super) database: Arc<Database>,
+    pub(super) plan: Arc<Plan>,
+    /// Another destination than the policy's first.
+    pub(super) to: Option<Name>,
+    /// Who asked.
+    pub(super) by: String,
+    pub(super) told: Told,
+}
+
+/// What is told to those who watch a run.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) progress: Progress,
+    pub(super) stage: watch::Sender<Stage>,
+}
+
+impl Told {
+    /// Of a run that waits.
+    pub(super) fn new() -> Self {
+        let progress = Progress::default();
+        progress.quiet_phase("waiting for its turn");
+        Self { progress, stage: watch::Sender::new(Stage { run: None, attempt: 1, ended: None }) }
+    }
+
+    /// For somebody who watches the run of `database`.
+    pub(super) fn watch(&self, database: &Name) -> Watch {
+        Watch { database: database.clone(), progress: self.progress.clone(), state: self.stage.subscribe() }
+    }
+}
+
+/// What a run is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    /// A backup; by schedule, if it was due.
+    Backup(Option<Due>),
+    /// Retention.
+    Prune,
+}
+
+/// A run that is going on.
+pub(super) struct Running {
+    pub(super) what: What,
+    pub(super) run: RunId,
+    pub(super) since: Timestamp,
+    pub(super) told: Told,
+    pub(super) cancel: CancellationToken,
+    database: Arc<Database>,
+}
+
+/// A run that ended.
+pub(super) struct Ended {
+    database: Name,
+    result: Result<Option<Made>>,
+}
+
+impl Core {
+    /// Starts what waits, as far as there is room. A database that is being worked on keeps its place in the queue.
+    pub(super) fn start_what_may_run(&mut self) {
+        let room = usize::try_from(self.plan.daemon.options.max_parallel).unwrap_or(1).max(1);
+        let mut at = 0;
+        while self.stopping.is_none() && self.running.len() < room {
+            let Some(ticket) = self.queue.get(at) else { return };
+            if self.running.contains_key(ticket.database()) {
+                at += 1;
+                continue;
+            }
+            if let Some(ticket) = self.queue.remove(at) {
+                self.start(ticket);
+            }
+        }
+    }
+
+    fn start(&mut self, ticket: Ticket) {
+        let now = self.now();
+        match ticket {
+            Ticket::Asked(wanted) => {
+                let Wanted { database, plan, to, by, told } = wanted;
+                self.launch(&plan, database, to, by, What::Backup(None), told);
+            }
+            Ticket::Scheduled(name) => {
+                let Some(database) = self.plan.databases.get(&name).cloned() else { return };
+                if self.alarms.is_paused(&name) {
+                    return;
+                }
+                let Some(due) = self.agendas.get_mut(&name).and_then(|agenda| agenda.take(now)) else { return };
+                let plan = Arc::clone(&self.plan);
+                self.launch(&plan, database, None, SCHEDULE.into(), What::Backup(Some(due)), Told::new());
+            }
+            Ticket::Prune(name) => {
+                let Some(database) = self.plan.databases.get(&name).cloned() else { return };
+                let plan = Arc::clone(&self.plan);
+                self.launch(&plan, database, None, SCHEDULE.into(), What::Prune, Told::new());
+            }
+        }
+    }
+
+    fn launch(
+        &mut self,
+        plan: &Arc<Plan>,
+        database: Arc<Database>,
+        to: Option<Name>,
+        by: String,
+        what: What,
+        told: Told,
+    ) {
+        let (name, since) = (database.name.clone(), self.now());
+        let run = RunId::new(since, &self.ground.host);
+        let cancel = CancellationToken::new();
+        let scheduled = match what {
+            What::Backup(Some(due)) => Some(Scheduled { due: due.due, attempt: due.attempt }),
+            _ => None,
+        };
+        let context = self.ground.context(plan, by, Some(run.clone()), scheduled, cancel.clone());
+        let attempt = scheduled.map_or(1, |scheduled| scheduled.attempt);
+        told.stage.send_replace(Stage { run: Some(run.clone()), attempt, ended: None });
+        journal::run_started(&name, &run, what.word());
+        let (progress, work) = (told.progress.clone(), Arc::clone(&database));
+        let task = tokio::spawn(async move {
+            match what {
+                What::Backup(_) => backup(&context, &work, to.as_ref(), &progress).await.map(Some),
+                What::Prune => prune(&context, &work, Act::Delete).await.map(|_| None),
+            }
+        });
+        let (to, ending) = (self.messages(), name.clone());
+        tokio::spawn(async move {
+            let result = task.await.unwrap_or_else(|_| {
+                Err(Error::failed(format!("the run of {ending} panicked"))
+                    .hint("this is a defect of qbackd; please report it"))
+            });
+            // A loop that is gone has nobody to tell.
+            let _ = to.send(Message::Ended(Ended { database: ending, result }));
+        });
+        self.running.insert(name, Running { what, run, since, told, cancel, database });
+    }
+
+    /// Takes note of a run that ended: retries, counters, alarms, those who watch.
+    pub(super) async fn ended(&mut self, ended: Ended) {
+        let Ended { database: name, result } = ended;
+        let Some(running) = self.running.remove(&name) else { return };
+        let now = self.now();
+        journal::run_ended(&name, &running.run, running.what.word(), &result, now.duration_since(running.since));
+        if let What::Backup(due) = running.what {
+            let again = self.again(&name, &running.database, due, &result, now);
+            if !busy(&result) {
+                self.alarms.run_ended(&self.plan, &running.database, &running.run, &result, again).await;
+            }
+        }
+        running.told.stage.send_modify(|stage| stage.ended = Some(how(&result)));
+        self.arm().await;
+    }
+
+    /// Plans another attempt, if there is to be one. Gives whether there is.
+    fn again(
+        &mut self,
+        name: &Name,
+        database: &Database,
+        due: Option<Due>,
+        result: &Result<Option<Made>>,
+        now: Timestamp,
+    ) -> bool {
+        let (Some(due), Err(error)) = (due, result) else { return false };
+        let retry = &database.policy.retry;
+        let (attempt, wait) = match error.kind() {
+            Kind::TryAgain => (due.attempt, BUSY),
+            Kind::Vetoed | Kind::Interrupted => return false,
+            _ if due.attempt < retry.attempts => (due.attempt + 1, span(retry.after.0)),
+            _ => return false,
+        };
+        let at = now.saturating_add(wait).unwrap_or(now);
+        if let Some(agenda) = self.agendas.get_mut(name) {
+            agenda.retry(due.due, attempt, at, now);
+        }
+        true
+    }
+}
+
+impl What {
+    /// The word for people.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Prune => "prune",
+        }
+    }
+}
+
+/// Whether nothing was done because somebody else does it.
+fn busy(result: &Result<Option<Made>>) -> bool {
+    result.as_ref().is_err_and(|e| e.kind() == Kind::TryAgain)
+}
+
+/// How a run ended, for those who watch it.
+fn how(result: &Result<Option<Made>>) -> control::Ended {
+    match result {
+        Ok(made) => control::Ended {
+            outcome: Outcome::Succeeded,
+            error: None,
+            made: made.as_ref().map(|made| {
+                Box::new(control::Made { manifest: made.manifest.clone(), destination: made.destination.to_string() })
+            }),
+        },
+        Err(e) => control::Ended { outcome: Ending::of(e).outcome, error: Some(e.into()), made: None },
+    }
+}
+
+impl super::core::Ground {
+    /// What a job works with.
+    pub(super) fn context(
+        &self,
+        plan: &Arc<Plan>,
+        by: String,
+        run: Option<RunId>,
+        scheduled: Option<Scheduled>,
+        cancel: CancellationToken,
+    ) -> Context {
+        Context {
+            plan: Arc::clone(plan),
+            state: Arc::clone(&self.state),
+            history: Arc::clone(&self.history),
+            clock: Arc::clone(&self.clock),
+            host: self.host.clone(),
+            initiated_by: by,
+            run,
+            scheduled,
+            cancel,
+        }
+    }
+}
