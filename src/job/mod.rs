@@ -14,6 +14,6 @@ pub mod restore;
 pub mod verify;
 pub mod wanted;
 
-pub use context::Context;
+pub use context::{Context, Scheduled};
 pub use place::Place;
 pub use wanted::Wanted;
