@@ -34,6 +34,14 @@ impl Diff {
         *self == Self::default()
     }
 
+    /// A line for each difference.
+    pub fn lines(&self) -> Vec<String> {
+        let added = self.added.iter().map(|what| format!("added {what}"));
+        let removed = self.removed.iter().map(|what| format!("removed {what}"));
+        let changed = self.changed.iter().map(|change| format!("changed {change}"));
+        added.chain(removed).chain(changed).collect()
+    }
+
     fn change(&mut self, what: impl Into<String>, keys: Vec<&'static str>) {
         self.changed.push(Change { what: what.into(), keys: keys.into_iter().map(str::to_owned).collect() });
     }

@@ -197,7 +197,7 @@ impl Agenda {
         };
         // One that is late and not forbidden keeps its time, so that asking twice gives the same.
         let at = if next.at > now { next.at } else { now };
-        let open = open_from(&self.rules.windows, at, &self.rules.zone);
+        let open = open_from(&self.rules.windows, at, &self.rules.zone)?;
         Some(Due { at: if open == at { next.at } else { open }, ..next })
     }
 

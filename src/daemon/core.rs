@@ -1,6 +1,6 @@
 //! The loop: it alone owns what changes. Everything that happens comes to it as a message, one after the other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::agenda::Agenda;
 use super::alarms::Alarms;
-use super::command::Command;
 use super::reload::{Configured, Read};
 use super::service::{self, Service};
 use super::timer::{Firing, HORIZON, Timer};
@@ -44,8 +44,8 @@ pub(super) enum Message {
     Fired(Firing),
     /// A run ended.
     Ended(Ended),
-    /// Somebody asks for something.
-    Asked(Command),
+    /// Somebody asks for something; it is done in the loop.
+    Asked(Box<dyn FnOnce(&mut Core) + Send>),
     /// The files may have changed.
     Changed,
     /// The files were read.
@@ -70,7 +70,9 @@ pub(super) struct Core {
     pub(super) service: Service,
     /// When it was asked to stop, and how often.
     pub(super) stopping: Option<(Instant, u32)>,
-    pub(super) messages: UnboundedSender<Message>,
+    /// The plan, for those who only look at it.
+    pub(super) shown: watch::Sender<Arc<Plan>>,
+    messages: UnboundedSender<Message>,
     inbox: UnboundedReceiver<Message>,
     timer: Timer,
     firings: UnboundedSender<Firing>,
@@ -92,6 +94,7 @@ impl Core {
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
         let mut core = Self {
             ground,
+            shown: watch::Sender::new(Arc::clone(&plan)),
             plan,
             zone,
             configured,
@@ -127,25 +130,24 @@ impl Core {
         self.service.ready();
         self.sweep().await;
         while !self.stopped() {
+            let grace = self.grace_ends();
             tokio::select! {
                 Some(message) = self.inbox.recv() => self.handle(message).await,
                 _ = sweep.tick() => self.sweep().await,
                 () = beat(&mut pulse) => self.service.alive(),
-                () = self.grace_ends() => self.cancel_all("the grace of the shutdown is over"),
+                () = grace => self.cancel_all("the grace of the shutdown is over"),
             }
             self.start_what_may_run();
             self.service.status(self.headline());
         }
-        self.service.stopping();
     }
 
     async fn handle(&mut self, message: Message) {
         match message {
             Message::Fired(firing) => self.fired(&firing),
             Message::Ended(ended) => self.ended(ended).await,
-            Message::Asked(command) => self.command(command),
-            Message::Changed => self.reread(None),
-            Message::Reload => self.reread(None),
+            Message::Asked(work) => work(self),
+            Message::Changed | Message::Reload => self.reread(None),
             Message::Read(read) => self.read(*read).await,
             Message::Stop => self.stop(),
         }
@@ -154,6 +156,14 @@ impl Core {
     /// Finds what is due and what will be within minutes; everything that was lost on the way is found here.
     async fn sweep(&mut self) {
         let now = self.now();
+        self.queue_what_is_due(now);
+        self.arm().await;
+        self.alarms.look(&self.plan, &self.agendas, now);
+        self.daily(now);
+    }
+
+    /// Queues every database whose time has come, the longest overdue first.
+    pub(super) fn queue_what_is_due(&mut self, now: Timestamp) {
         let mut due = Vec::new();
         for (name, agenda) in &mut self.agendas {
             agenda.plan(now);
@@ -163,12 +173,11 @@ impl Core {
             }
         }
         due.sort();
-        for (_, name) in due {
-            self.queue_scheduled(name);
+        let waiting: HashSet<Name> = self.queue.iter().filter_map(Ticket::scheduled).cloned().collect();
+        let new = due.into_iter().filter(|(_, name)| !waiting.contains(name));
+        if self.stopping.is_none() {
+            self.queue.extend(new.map(|(_, name)| Ticket::Scheduled(name)));
         }
-        self.arm().await;
-        self.alarms.look(&self.plan, &self.agendas, now);
-        self.daily(now);
     }
 
     /// Sets the timer for what is due soon. One that is set twice fires twice, and the second firing means nothing.
@@ -196,9 +205,9 @@ impl Core {
     }
 
     /// Puts a database whose time has come into the queue, if it is not there.
-    pub(super) fn queue_scheduled(&mut self, name: Name) {
-        let waits = |ticket: &Ticket| matches!(ticket, Ticket::Scheduled(waiting) if *waiting == name);
-        if self.stopping.is_none() && !self.queue.iter().any(waits) {
+    fn queue_scheduled(&mut self, name: Name) {
+        let waits = self.queue.iter().any(|ticket| ticket.scheduled() == Some(&name));
+        if self.stopping.is_none() && !waits {
             self.queue.push_back(Ticket::Scheduled(name));
         }
     }

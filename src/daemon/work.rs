@@ -42,6 +42,14 @@ impl Ticket {
             Self::Asked(wanted) => &wanted.database.name,
         }
     }
+
+    /// The database, if its time has come.
+    pub(super) fn scheduled(&self) -> Option<&Name> {
+        match self {
+            Self::Scheduled(name) => Some(name),
+            Self::Asked(_) | Self::Prune(_) => None,
+        }
+    }
 }
 
 /// A backup that somebody asked for. It is made as the configuration was when it was asked for.
@@ -219,6 +227,17 @@ impl Core {
             agenda.retry(due.due, attempt, at, now);
         }
         true
+    }
+}
+
+impl Running {
+    /// ` 41%`, where it can be told.
+    pub(super) fn percent(&self) -> String {
+        let at = self.told.progress.snapshot();
+        match at.expected {
+            0 => String::new(),
+            expected => format!(" {}%", (at.plain.saturating_mul(100) / expected).min(99)),
+        }
     }
 }
 

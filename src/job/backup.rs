@@ -53,7 +53,7 @@ pub async fn backup(
 ) -> Result<Made> {
     let name = &database.name;
     let lock = lock::hold(&context.state, name)?;
-    sweep_after_dead_runs(context, &lock).await?;
+    recover(context, Some(&lock)).await?;
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };
     let new = NewRun {
@@ -206,12 +206,17 @@ fn manifest(
     }
 }
 
-/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch.
-async fn sweep_after_dead_runs(context: &Context, lock: &lock::Lock) -> Result<()> {
-    for dead in context.history.recover(Some(lock))? {
+/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch. `lock` is that of a
+/// database the caller is about to work on.
+///
+/// # Errors
+/// The history cannot be used. What cannot be removed now is told, and stays.
+pub async fn recover(context: &Context, lock: Option<&lock::Lock>) -> Result<Vec<crate::history::Run>> {
+    let dead = context.history.recover(lock)?;
+    for dead in &dead {
         let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(dead.id.as_str()));
-        let (RunKind::Backup, Some(id)) = (dead.kind, dead.backup) else { continue };
-        let at = BackupRef { database: dead.database, id };
+        let (RunKind::Backup, Some(id)) = (dead.kind, dead.backup.clone()) else { continue };
+        let at = BackupRef { database: dead.database.clone(), id };
         for destination in dead.destinations.iter().filter_map(|name| name.parse::<Name>().ok()) {
             let swept = async {
                 let repository = context.repository(&destination, Access::Write)?;
@@ -228,5 +233,5 @@ async fn sweep_after_dead_runs(context: &Context, lock: &lock::Lock) -> Result<(
             }
         }
     }
-    Ok(())
+    Ok(dead)
 }
