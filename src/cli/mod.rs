@@ -20,6 +20,7 @@ pub mod owner;
 pub mod progress;
 mod report;
 mod restore;
+mod serve;
 mod show;
 pub mod signals;
 mod r#try;
@@ -30,6 +31,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
+
+pub use serve::Serve;
 
 use crate::error::Result;
 
@@ -96,6 +99,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Try(r#try::Args),
+    Daemon(serve::Args),
     Init(init::Args),
     Check(check::Args),
     Backup(backup::Args),
@@ -110,18 +114,18 @@ enum Verb {
     Completions(completions::Args),
 }
 
-/// Runs the program with the arguments of this process.
-pub fn main() -> ExitCode {
-    run(std::env::args_os())
+/// Runs the program with the arguments of this process; `serve` is the daemon.
+pub fn main(serve: Serve) -> ExitCode {
+    run(std::env::args_os(), serve)
 }
 
-fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+fn run(args: impl IntoIterator<Item = OsString>, serve: Serve) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
     logging::start(&cli.global);
-    match dispatch(&cli) {
+    match dispatch(&cli, serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = signals::exit_code(&error);
@@ -131,10 +135,11 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(cli: &Cli) -> Result<()> {
+fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
     let global = &cli.global;
     match &cli.verb {
         Verb::Try(args) => r#try::run(args, global),
+        Verb::Daemon(args) => serve::run(args, global, serve),
         Verb::Init(args) => init::run(args, global),
         Verb::Check(args) => check::run(args, global),
         Verb::Backup(args) => backup::run(args, global),

@@ -91,7 +91,11 @@ impl fmt::Display for Diff {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.keys.is_empty() { f.write_str(&self.what) } else { write!(f, "{} ({})", self.what, self.keys.join(", ")) }
+        if self.keys.is_empty() {
+            f.write_str(&self.what)
+        } else {
+            write!(f, "{} ({})", self.what, self.keys.join(", "))
+        }
     }
 }
 

@@ -38,7 +38,15 @@ impl Alarms {
 
     pub(super) fn look(&mut self, _plan: &Plan, _agendas: &BTreeMap<Name, Agenda>, _now: Timestamp) {}
 
-    pub(super) async fn run_ended(&mut self, _plan: &Plan, _database: &Arc<Database>, _run: &RunId, _result: &Result<Option<Made>>, _again: bool) {}
+    pub(super) async fn run_ended(
+        &mut self,
+        _plan: &Plan,
+        _database: &Arc<Database>,
+        _run: &RunId,
+        _result: &Result<Option<Made>>,
+        _again: bool,
+    ) {
+    }
 
     pub(super) fn tell_everybody(&mut self, _plan: &Plan, notice: Notice) {
         journal::tell(&notice);

@@ -68,6 +68,8 @@ pub(super) struct Core {
     pub(super) running: BTreeMap<Name, Running>,
     pub(super) alarms: Alarms,
     pub(super) service: Service,
+    /// When the daily work was last begun, once that was asked.
+    pub(super) daily: Option<Timestamp>,
     /// When it was asked to stop, and how often.
     pub(super) stopping: Option<(Instant, u32)>,
     /// The plan, for those who only look at it.
@@ -103,6 +105,7 @@ impl Core {
             running: BTreeMap::new(),
             alarms,
             service: Service::default(),
+            daily: None,
             stopping: None,
             messages,
             inbox,

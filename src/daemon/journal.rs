@@ -23,7 +23,10 @@ pub(super) fn run_ended(database: &Name, run: &RunId, what: &str, result: &Resul
 /// The configuration was reloaded.
 pub(super) fn reloaded(diff: &Diff, mended: bool, warnings: &Report) {
     let (_, warnings) = warnings.counts();
-    tracing::info!("configuration loaded: {diff}{}, {warnings} warnings", if mended { "; it is whole again" } else { "" });
+    tracing::info!(
+        "configuration loaded: {diff}{}, {warnings} warnings",
+        if mended { "; it is whole again" } else { "" }
+    );
 }
 
 /// Something happened.

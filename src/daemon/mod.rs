@@ -8,6 +8,7 @@ mod agenda;
 mod alarms;
 pub mod control;
 mod core;
+mod daily;
 mod journal;
 mod reload;
 mod service;

@@ -99,7 +99,10 @@ impl Core {
         let Loaded { plan, warnings } = loaded;
         let diff = config::diff(&self.plan, &plan);
         if let Err(e) = accepted::keep(&self.ground.state, &warnings) {
-            tracing::warn!("after a restart this configuration would be missed if the files were broken then: {}", e.line());
+            tracing::warn!(
+                "after a restart this configuration would be missed if the files were broken then: {}",
+                e.line()
+            );
         }
         let mended = self.configured.rejected.take().is_some();
         self.configured.since = Some(self.now());

@@ -30,7 +30,11 @@ impl Core {
         self.service.needs(grace + CLEANING);
         self.queue.clear();
         if !self.running.is_empty() {
-            tracing::info!("stopping: {} may go on for {}", self.names_running(), self.plan.daemon.options.shutdown_grace);
+            tracing::info!(
+                "stopping: {} may go on for {}",
+                self.names_running(),
+                self.plan.daemon.options.shutdown_grace
+            );
         }
     }
 
@@ -42,7 +46,8 @@ impl Core {
     /// Waits for the end of the grace; for ever, while nobody asked to stop or all was cancelled already.
     pub(super) fn grace_ends(&self) -> impl Future<Output = ()> + use<> {
         let all_told = self.running.values().all(|running| running.cancel.is_cancelled());
-        let end = self.stopping.filter(|_| !all_told).map(|(since, _)| since + self.plan.daemon.options.shutdown_grace.0);
+        let end =
+            self.stopping.filter(|_| !all_told).map(|(since, _)| since + self.plan.daemon.options.shutdown_grace.0);
         async move {
             match end {
                 Some(end) => tokio::time::sleep_until(end).await,
@@ -69,7 +74,8 @@ impl Core {
         let count = self.plan.databases.len();
         let mut line = format!("{count} database{}", if count == 1 { "" } else { "s" });
         if !self.running.is_empty() {
-            let shown: Vec<String> = self.running.iter().take(3).map(|(name, run)| format!("{name}{}", run.percent())).collect();
+            let shown: Vec<String> =
+                self.running.iter().take(3).map(|(name, run)| format!("{name}{}", run.percent())).collect();
             line += &format!(", {} running ({})", self.running.len(), shown.join(", "));
         }
         if self.stopping.is_some() {

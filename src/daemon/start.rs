@@ -46,7 +46,12 @@ async fn work(config: &Path) -> Result<()> {
 
     let context = ground.context(&plan, "the start".into(), None, None, CancellationToken::new());
     for dead in recover(&context, None).await? {
-        tracing::warn!("{}: the {} {} was interrupted by a crash, a kill or a loss of power", dead.database, dead.kind, dead.id);
+        tracing::warn!(
+            "{}: the {} {} was interrupted by a crash, a kill or a loss of power",
+            dead.database,
+            dead.kind,
+            dead.id
+        );
     }
     let alarms = Alarms::new(&ground, &plan)?;
     let mut core = Core::new(ground, plan, configured, alarms).await?;
@@ -82,9 +87,11 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
         Err(report) => {
             let (errors, _) = report.counts();
             tracing::error!("{}", report.render(false).trim_end());
-            let broken = format!("{} has {errors} error{}", ground.config.display(), if errors == 1 { "" } else { "s" });
+            let broken =
+                format!("{} has {errors} error{}", ground.config.display(), if errors == 1 { "" } else { "s" });
             let Some(Loaded { plan, .. }) = accepted::last(&ground.state) else {
-                return Err(Error::new(Kind::Configuration, broken).hint("see with `qbackd check`; there is no earlier one to run"));
+                return Err(Error::new(Kind::Configuration, broken)
+                    .hint("see with `qbackd check`; there is no earlier one to run"));
             };
             tracing::error!("{broken}: the last accepted configuration runs until it is mended");
             journal::started(plan.databases.len());

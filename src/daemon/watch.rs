@@ -90,7 +90,9 @@ impl Eye {
 
 fn signature(dir: &Path) -> Signature {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let named = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "toml"));
+    let named = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"));
     let mut all: Signature = named
         .filter_map(|path| {
             // Through links: what they lead to is what is read.

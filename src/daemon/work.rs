@@ -15,7 +15,6 @@ use crate::control;
 use crate::error::{Error, Kind, Result};
 use crate::history::Ending;
 use crate::job::backup::{Made, backup};
-use crate::job::prune::{Act, prune};
 use crate::job::{Context, Scheduled};
 use crate::model::{Name, Outcome, Progress, RunId};
 
@@ -174,7 +173,7 @@ impl Core {
         let task = tokio::spawn(async move {
             match what {
                 What::Backup(_) => backup(&context, &work, to.as_ref(), &progress).await.map(Some),
-                What::Prune => prune(&context, &work, Act::Delete).await.map(|_| None),
+                What::Prune => Ok(None),
             }
         });
         let (to, ending) = (self.messages(), name.clone());
@@ -218,7 +217,7 @@ impl Core {
         let retry = &database.policy.retry;
         let (attempt, wait) = match error.kind() {
             Kind::TryAgain => (due.attempt, BUSY),
-            Kind::Vetoed | Kind::Interrupted => return false,
+            Kind::Interrupted => return false,
             _ if due.attempt < retry.attempts => (due.attempt + 1, span(retry.after.0)),
             _ => return false,
         };
