@@ -132,7 +132,12 @@ impl Core {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.service.ready();
         self.sweep().await;
-        while !self.stopped() {
+        loop {
+            self.start_what_may_run();
+            self.service.status(self.headline());
+            if self.stopped() {
+                return;
+            }
             let grace = self.grace_ends();
             tokio::select! {
                 Some(message) = self.inbox.recv() => self.handle(message).await,
@@ -140,14 +145,12 @@ impl Core {
                 () = beat(&mut pulse) => self.service.alive(),
                 () = grace => self.cancel_all("the grace of the shutdown is over"),
             }
-            self.start_what_may_run();
-            self.service.status(self.headline());
         }
     }
 
     async fn handle(&mut self, message: Message) {
         match message {
-            Message::Fired(firing) => self.fired(&firing),
+            Message::Fired(firing) => self.fired(&firing).await,
             Message::Ended(ended) => self.ended(ended).await,
             Message::Asked(work) => work(self),
             Message::Changed | Message::Reload => self.reread(None),
@@ -193,7 +196,7 @@ impl Core {
         }
     }
 
-    fn fired(&mut self, firing: &Firing) {
+    async fn fired(&mut self, firing: &Firing) {
         let now = self.now();
         let Some(agenda) = self.agendas.get_mut(&firing.database) else { return };
         // A firing of a time that was planned otherwise since.
@@ -202,8 +205,11 @@ impl Core {
         }
         match agenda.next() {
             Some(next) if next.at <= now => self.queue_scheduled(firing.database.clone()),
-            // The wall clock and the timer's disagree by a little: it is armed again at the next sweep, or due then.
-            _ => agenda.disarm(),
+            // The clock was set back while the timer ran.
+            _ => {
+                agenda.disarm();
+                self.arm().await;
+            }
         }
     }
 

@@ -15,6 +15,9 @@ use crate::model::Name;
 /// What is due within this time is armed. Twice the time between two sweeps, so that each firing is armed before it is due.
 pub(super) const HORIZON: Duration = Duration::from_secs(120);
 
+/// The scheduler cuts instants to whole seconds, and would fire before the time.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
+
 /// A timer that ran out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Firing {
@@ -41,7 +44,7 @@ impl Timer {
     /// Has `firing` sent to `to` after `wait`. One that cannot be armed is found by the sweep.
     pub(super) async fn arm(&self, firing: Firing, wait: Duration, to: UnboundedSender<Firing>) {
         let name = firing.database.clone();
-        let job = Job::new_one_shot_at_instant_async(Instant::now() + wait, move |_, _| {
+        let job = Job::new_one_shot_at_instant_async(Instant::now() + wait + WHOLE_SECOND, move |_, _| {
             let (to, firing) = (to.clone(), firing.clone());
             Box::pin(async move {
                 // A loop that is gone wants no firings.
