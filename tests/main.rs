@@ -38,3 +38,4 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod systemd;

@@ -62,6 +62,8 @@ pub async fn backup(
         destinations: vec![destination.to_string()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     recorded(context, new, Some(&lock), |run| async move {
         let made = make(context, database, &destination, &at, &run, progress).await;

@@ -1,0 +1,3 @@
+//! The service: when what is done, and who may ask for it.
+
+pub mod control;
