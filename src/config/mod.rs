@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Level};
-pub use plan::{Daemon, Database, Destination, Encryption, Notify, Plan, Policy};
+pub use plan::{Daemon, Database, Destination, Encryption, Plan, Policy};
 pub use report::Report;
 pub use unbuilt::UNBUILT;
 
