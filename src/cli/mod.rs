@@ -15,6 +15,7 @@ mod keys;
 mod later;
 mod list;
 mod logging;
+mod notify;
 mod output;
 pub mod owner;
 pub mod progress;
@@ -110,6 +111,7 @@ enum Verb {
     Download(download::Args),
     Verify(verify::Args),
     Delete(delete::Args),
+    Notify(notify::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
 }
@@ -150,6 +152,7 @@ fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
         Verb::Download(args) => download::run(args, global),
         Verb::Verify(args) => verify::run(args, global),
         Verb::Delete(args) => delete::run(args, global),
+        Verb::Notify(args) => notify::run(args, global),
         Verb::Keygen(args) => keygen::run(args, global),
         Verb::Completions(args) => completions::run(args),
     }

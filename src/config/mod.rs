@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Level};
 pub use diff::{Diff, diff};
-pub use plan::{Daemon, Database, Destination, Encryption, Notify, Plan, Policy};
+pub use plan::{Daemon, Database, Destination, Encryption, Plan, Policy};
 pub use report::Report;
 pub use unbuilt::UNBUILT;
 

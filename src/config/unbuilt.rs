@@ -63,5 +63,4 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("database", "tools_dir", ENGINES),
     ("database", "dump_args", ENGINES),
     ("database", "check_sql", ENGINES),
-    ("notify", "*", DAEMON),
 ];
