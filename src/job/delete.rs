@@ -59,6 +59,7 @@ pub async fn delete(context: &Context, planned: Planned) -> Result<Manifest> {
     let at = planned.manifest.reference();
     let lock = lock::hold(&context.state, &at.database)?;
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Delete,
         database: at.database.clone(),
         destinations: vec![planned.at().to_owned()],
