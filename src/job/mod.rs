@@ -7,10 +7,14 @@ pub mod backup;
 pub mod context;
 pub mod delete;
 pub mod download;
+pub mod failures;
 pub mod limits;
+pub mod overview;
+pub mod pausing;
 pub mod place;
 pub mod recorded;
 pub mod restore;
+pub mod standing;
 pub mod verify;
 pub mod wanted;
 
