@@ -2,9 +2,11 @@
 //!
 //! The wire is HTTP/1.1 with JSON over a Unix socket; `docs/control-api.md` describes it for everybody else.
 
+pub mod client;
 pub mod problem;
 pub mod wire;
 
+pub use client::{Client, Follow};
 pub use problem::Problem;
 pub use wire::{
     Backup, Build, Changed, Delete, Document, Ended, Entry, Handle, History, Made, Prune, Reload, Restore, Started,
