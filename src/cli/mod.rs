@@ -2,9 +2,12 @@
 
 pub mod ask;
 mod backup;
+mod cancel;
 mod check;
 mod completions;
+mod daemon;
 mod delete;
+mod diff;
 mod download;
 mod ground;
 mod history;
@@ -19,6 +22,7 @@ mod notify;
 mod output;
 pub mod owner;
 pub mod progress;
+mod reload;
 mod report;
 mod restore;
 mod serve;
@@ -86,6 +90,9 @@ struct Global {
         default_value = "/etc/qbackd"
     )]
     config: PathBuf,
+    /// The socket of the daemon, instead of what the configuration says.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
     /// Print one JSON document for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -103,7 +110,10 @@ enum Verb {
     Daemon(serve::Args),
     Init(init::Args),
     Check(check::Args),
+    Diff(diff::Args),
+    Reload(reload::Args),
     Backup(backup::Args),
+    Cancel(cancel::Args),
     List(list::Args),
     Show(show::Args),
     History(history::Args),
@@ -144,7 +154,10 @@ fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
         Verb::Daemon(args) => serve::run(args, global, serve),
         Verb::Init(args) => init::run(args, global),
         Verb::Check(args) => check::run(args, global),
+        Verb::Diff(args) => diff::run(args, global),
+        Verb::Reload(args) => reload::run(args, global),
         Verb::Backup(args) => backup::run(args, global),
+        Verb::Cancel(args) => cancel::run(args, global),
         Verb::List(args) => list::run(args, global),
         Verb::Show(args) => show::run(args, global),
         Verb::History(args) => history::run(args, global),
