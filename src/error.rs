@@ -31,6 +31,8 @@ pub enum Kind {
     Interrupted,
     /// A limit of time of the configuration was reached.
     TimedOut,
+    /// A hook of the user refused the work.
+    Vetoed,
     /// Another part of the same stream failed first; that part's error is the one to show.
     Consequence,
 }
@@ -112,7 +114,7 @@ impl Error {
     /// The exit code of a verb that ends with this error (DESIGN: 0 done, 1 failed, 2 usage, 69, 75, 77, 78; 130 as shells do for Ctrl-C).
     pub fn exit_code(&self) -> u8 {
         match self.inner.kind {
-            Kind::Failed | Kind::Consequence | Kind::TimedOut | Kind::NotFound => 1,
+            Kind::Failed | Kind::Consequence | Kind::TimedOut | Kind::Vetoed | Kind::NotFound => 1,
             Kind::Usage => 2,
             Kind::Unavailable => 69,
             Kind::TryAgain => 75,

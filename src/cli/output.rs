@@ -152,6 +152,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::NotFound => "not-found",
         Kind::Interrupted => "interrupted",
         Kind::TimedOut => "timed-out",
+        Kind::Vetoed => "vetoed",
     }
 }
 

@@ -7,10 +7,12 @@ pub mod backup;
 pub mod context;
 pub mod delete;
 pub mod download;
+mod hooks;
 pub mod limits;
 pub mod place;
 pub mod recorded;
 pub mod restore;
+pub mod units;
 pub mod verify;
 pub mod wanted;
 
