@@ -33,6 +33,8 @@ pub enum Kind {
     TimedOut,
     /// What was asked about was told, and it is not well.
     Degraded,
+    /// A hook of the user refused the work.
+    Vetoed,
     /// Another part of the same stream failed first; that part's error is the one to show.
     Consequence,
 }
@@ -50,6 +52,7 @@ impl Kind {
         Self::Interrupted,
         Self::TimedOut,
         Self::Degraded,
+        Self::Vetoed,
         Self::Consequence,
     ];
 
@@ -66,6 +69,7 @@ impl Kind {
             Self::Interrupted => "interrupted",
             Self::TimedOut => "timed-out",
             Self::Degraded => "degraded",
+            Self::Vetoed => "vetoed",
         }
     }
 
@@ -152,7 +156,7 @@ impl Error {
     /// The exit code of a verb that ends with this error (DESIGN: 0 done, 1 failed, 2 usage, 3 degraded, 69, 75, 77, 78; 130 as shells do for Ctrl-C).
     pub fn exit_code(&self) -> u8 {
         match self.inner.kind {
-            Kind::Failed | Kind::Consequence | Kind::TimedOut | Kind::NotFound => 1,
+            Kind::Failed | Kind::Consequence | Kind::TimedOut | Kind::Vetoed | Kind::NotFound => 1,
             Kind::Usage => 2,
             Kind::Degraded => 3,
             Kind::Unavailable => 69,

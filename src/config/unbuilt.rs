@@ -45,8 +45,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("policy", "stale_after", DAEMON),
     ("policy", "notify", DAEMON),
     ("policy", "owner", DAEMON),
-    ("policy", "hooks", DAEMON),
-    ("policy", "stop_units", DAEMON),
     ("database", "password", ENGINES),
     ("database", "tls", ENGINES),
     ("database", "replicas", ENGINES),

@@ -8,7 +8,10 @@ use crate::config::{self, Loaded, Report};
 use crate::error::{Error, Result};
 use crate::history::StateDir;
 
-const FILE: &str = "accepted.json";
+const FOLDER: &str = "accepted";
+const FILE: &str = "files.json";
+/// No configuration is larger, in bytes.
+const LIMIT: u64 = 256 << 20;
 
 /// The files as they were read. They hold no secrets, only references to them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,12 +26,12 @@ struct Accepted {
 pub(super) fn keep(state: &StateDir, report: &Report) -> Result<()> {
     let files = report.sources().iter().map(|source| (source.path().to_owned(), source.text().to_owned())).collect();
     let text = serde_json::to_vec(&Accepted { files });
-    state.replace(FILE, &text.map_err(|e| Error::failed("cannot keep the configuration").because(e))?)
+    state.keep(FOLDER, FILE, &text.map_err(|e| Error::failed("cannot keep the configuration").because(e))?)
 }
 
 /// The configuration that was accepted last, if there is one that can still be used.
 pub(super) fn last(state: &StateDir) -> Option<Loaded> {
-    let text = state.content(FILE).ok()??;
-    let accepted: Accepted = serde_json::from_str(&text).ok()?;
+    let text = state.kept(FOLDER, FILE, LIMIT).ok()??;
+    let accepted: Accepted = serde_json::from_slice(&text).ok()?;
     config::load_texts(accepted.files).ok()
 }

@@ -74,6 +74,7 @@ impl Ending {
         let outcome = match error.kind() {
             Kind::TimedOut => Outcome::TimedOut,
             Kind::Interrupted => Outcome::Interrupted,
+            Kind::Vetoed => Outcome::Vetoed,
             _ => Outcome::Failed,
         };
         let hint = error.remedy().map(str::to_owned);

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::hooks::{About, Hooks};
 use super::limits::{Limits, within};
-use super::recorded::{Account, recorded};
+use super::recorded::{Account, begin as begin_run, end};
+use super::units::{self, Units};
 use crate::config::Database;
 use crate::engine::{self, Dump, DumpRequest, Dumped, Engine, Inspection};
 use crate::error::{Error, Kind, Result};
@@ -54,6 +56,7 @@ pub async fn backup(
     let name = &database.name;
     let lock = lock::hold(&context.state, name)?;
     recover(context, Some(&lock)).await?;
+    units::recover(context, name, &lock).await;
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };
     let new = NewRun {
@@ -66,11 +69,17 @@ pub async fn backup(
         due: context.scheduled.map(|scheduled| scheduled.due),
         attempt: context.scheduled.map(|scheduled| scheduled.attempt),
     };
-    recorded(context, new, Some(&lock), |run| async move {
-        let made = make(context, database, &destination, &at, &run, progress).await;
-        made.map(|manifest| Made { manifest, destination }).map_err(|e| e.during(format!("backup of {name} failed")))
-    })
-    .await
+    let run = begin_run(context, new, Some(&lock))?;
+    let about = About { run: &run, kind: RunKind::Backup, backup: &at, destination: destination.as_str(), progress };
+    let hooks = Hooks::new(context, Some(database), &about);
+    let manifest = make(context, database, &destination, &at, &run, &hooks, progress).await;
+    let made = manifest.map(|manifest| Made { manifest, destination });
+    let made = end(context, &run, made.map_err(|e| e.during(format!("backup of {name} failed"))));
+    match &made {
+        Ok(made) => hooks.after_backup(&made.manifest, &made.account()).await,
+        Err(error) => hooks.on_failure(error).await,
+    }
+    made
 }
 
 fn primary(database: &Database, to: Option<&Name>) -> Result<Name> {
@@ -85,6 +94,7 @@ async fn make(
     destination: &Name,
     at: &BackupRef,
     run: &RunId,
+    hooks: &Hooks<'_>,
     progress: &Progress,
 ) -> Result<Manifest> {
     let engine = context.engine(database)?;
@@ -100,7 +110,7 @@ async fn make(
     };
     let limits = Limits { timeout: database.policy.timeout, stall_timeout: database.policy.stall_timeout };
     let recipients = packing.recipients.as_ref().map(|r| r.listed()).unwrap_or_default();
-    within(limits, &context.cancel, &stop, progress, async {
+    let published = within(limits, &context.cancel, &stop, progress, async {
         progress.quiet_phase("looking at the source");
         let found = engine.inspect(&work).await?;
         progress.expect(found.estimate.unwrap_or(0));
@@ -118,8 +128,9 @@ async fn make(
             draft.discard().await;
         }
         published
-    })
-    .await
+    });
+    hooks.before_backup().await?;
+    Units::of(context, database, run).stopped_during(progress, published).await
 }
 
 async fn begin(

@@ -8,6 +8,7 @@ pub mod context;
 pub mod delete;
 pub mod download;
 pub mod failures;
+mod hooks;
 pub mod limits;
 pub mod overview;
 pub mod pausing;
@@ -15,6 +16,7 @@ pub mod place;
 pub mod recorded;
 pub mod restore;
 pub mod standing;
+pub mod units;
 pub mod verify;
 pub mod wanted;
 
