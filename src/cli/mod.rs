@@ -136,7 +136,7 @@ fn run(args: impl IntoIterator<Item = OsString>, serve: Serve) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    logging::start(&cli.global);
+    logging::start(&cli.global, u8::from(matches!(cli.verb, Verb::Daemon(_))));
     match dispatch(&cli, serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
