@@ -36,6 +36,8 @@ pub(super) struct Ground {
     pub(super) clock: Arc<dyn Clock>,
     /// This machine's name.
     pub(super) host: String,
+    /// When the daemon started.
+    pub(super) started: Timestamp,
 }
 
 /// Something that happened.
@@ -112,6 +114,8 @@ impl Core {
             timer: Timer::start().await?,
             firings,
         };
+        let plan = Arc::clone(&core.plan);
+        core.alarms.meet(&plan);
         core.make_agendas()?;
         Ok(core)
     }
@@ -164,7 +168,8 @@ impl Core {
         let now = self.now();
         self.queue_what_is_due(now);
         self.arm().await;
-        self.alarms.look(&self.plan, &self.agendas, now);
+        let plan = Arc::clone(&self.plan);
+        self.alarms.look(&plan, &self.agendas, now);
         self.daily(now);
     }
 

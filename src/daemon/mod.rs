@@ -6,9 +6,11 @@
 mod accepted;
 mod agenda;
 mod alarms;
+mod chronicle;
 pub mod control;
 mod core;
 mod daily;
+mod desk;
 mod journal;
 mod reload;
 mod service;

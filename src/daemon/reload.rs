@@ -10,7 +10,7 @@ use super::core::{Core, Message};
 use super::{accepted, journal};
 use crate::config::{self, Diff, Loaded, Plan, Report};
 use crate::control;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::model::{Event, Notice};
 use crate::schedule;
 
@@ -107,7 +107,8 @@ impl Core {
         let mended = self.configured.rejected.take().is_some();
         self.configured.since = Some(self.now());
         self.take_over(plan);
-        journal::reloaded(&diff, mended, &warnings);
+        let whole = if mended { "; the files are whole again" } else { "" };
+        journal::config_accepted(&format!("{diff}{whole}"));
         self.arm().await;
         told(true, &warnings, &diff)
     }
@@ -122,7 +123,7 @@ impl Core {
         let mut notice = Notice::new(Event::ConfigRejected, self.now(), &self.ground.host, None, text);
         notice.error = Some(line);
         notice.hint = Some("see all of it with `qbackd check`, mend it, `systemctl reload qbackd`".into());
-        self.alarms.tell_everybody(&self.plan, notice);
+        self.alarms.tell_everybody(&self.plan, &notice);
         told(false, report, &Diff::default())
     }
 
@@ -170,11 +171,6 @@ pub(super) fn preview(running: &Plan, dir: &std::path::Path) -> control::Reload 
         Ok(loaded) => told(true, &loaded.warnings, &config::diff(running, &loaded.plan)),
         Err(report) => told(false, &report, &Diff::default()),
     }
-}
-
-/// The error for a reload that was not accepted.
-pub(super) fn refused(told: &control::Reload) -> Error {
-    Error::new(Kind::Configuration, format!("the configuration has {} errors; the one before stays", told.errors))
 }
 
 fn told(accepted: bool, report: &Report, diff: &Diff) -> control::Reload {

@@ -30,7 +30,7 @@ impl Core {
         self.service.needs(grace + CLEANING);
         self.queue.clear();
         if !self.running.is_empty() {
-            tracing::info!(
+            let waits = format!(
                 "stopping: {} may go on for {}",
                 self.names_running(),
                 self.plan.daemon.options.shutdown_grace
@@ -85,7 +85,7 @@ impl Core {
         if let Some((at, name)) = next {
             line += &format!(", next {name} {}", from_now(at, now));
         }
-        line += &self.alarms.in_short();
+        line += &self.alarms.in_short(&self.plan);
         if self.configured.rejected.is_some() {
             line += "; degraded: the configuration on the disk is broken, the last good one runs";
         }

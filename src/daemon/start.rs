@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,6 +17,9 @@ use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
 use crate::job::backup::recover;
 use crate::model::SystemClock;
+
+/// How long notifications may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is asked to stop.
 ///
@@ -53,14 +57,14 @@ async fn work(config: &Path) -> Result<()> {
             dead.id
         );
     }
-    let alarms = Alarms::new(&ground, &plan)?;
+    let alarms = Alarms::new(&ground)?;
     let mut core = Core::new(ground, plan, configured, alarms).await?;
     obey_signals(core.messages())?;
     let (dir, changed) = (config.to_owned(), core.messages());
     let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
     core.run().await;
     watching.abort();
-    journal::stopped();
+    core.alarms.close(LAST_WORDS).await;
     Ok(())
 }
 
@@ -71,7 +75,7 @@ fn ground(config: &Path, state: &Arc<StateDir>) -> Result<Ground> {
     if let Some(damage) = damage {
         tracing::error!("the history was damaged ({}) and is now {}", damage.why, damage.moved_to.display());
     }
-    Ok(Ground { config: config.to_owned(), state: Arc::clone(state), history: Arc::new(history), clock, host })
+    Ok(Ground { config: config.to_owned(), state: Arc::clone(state), history: Arc::new(history), started: clock.now(), clock, host })
 }
 
 /// The configuration to begin with: the files, or the last one that was accepted while they are broken.
@@ -81,7 +85,6 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
         Ok(Loaded { plan, warnings }) => {
             warnings.lines().for_each(|(_, line)| tracing::warn!("{line}"));
             accepted::keep(&ground.state, &warnings)?;
-            journal::started(plan.databases.len());
             Ok((plan, Configured::new(&warnings, None, now)))
         }
         Err(report) => {
@@ -94,7 +97,6 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
                     .hint("see with `qbackd check`; there is no earlier one to run"));
             };
             tracing::error!("{broken}: the last accepted configuration runs until it is mended");
-            journal::started(plan.databases.len());
             Ok((plan, Configured::new(&report, Some(broken), now)))
         }
     }
