@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 const LATER: &[(&str, &[&str])] = &[
     (
         "the daemon",
-        &["daemon", "status", "pause", "resume", "reset-failed", "reload", "cancel", "diff", "prune", "notify"],
+        &["daemon", "status", "pause", "resume", "reset-failed", "reload", "cancel", "diff", "notify"],
     ),
     ("copies to other destinations", &["copy"]),
     ("retention", &["pin", "unpin", "catalog"]),

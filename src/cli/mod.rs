@@ -18,6 +18,7 @@ mod logging;
 mod output;
 pub mod owner;
 pub mod progress;
+mod prune;
 mod report;
 mod restore;
 mod show;
@@ -106,6 +107,7 @@ enum Verb {
     Download(download::Args),
     Verify(verify::Args),
     Delete(delete::Args),
+    Prune(prune::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
 }
@@ -145,6 +147,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Download(args) => download::run(args, global),
         Verb::Verify(args) => verify::run(args, global),
         Verb::Delete(args) => delete::run(args, global),
+        Verb::Prune(args) => prune::run(args, global),
         Verb::Keygen(args) => keygen::run(args, global),
         Verb::Completions(args) => completions::run(args),
     }

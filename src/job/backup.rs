@@ -6,7 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::limits::{Limits, within};
+use super::prune::after_backup;
 use super::recorded::{Account, recorded};
+use super::sweep::sweep_after_dead_runs;
 use crate::config::Database;
 use crate::engine::{self, Dump, DumpRequest, Dumped, Engine, Inspection};
 use crate::error::{Error, Kind, Result};
@@ -65,11 +67,13 @@ pub async fn backup(
         due: None,
         attempt: None,
     };
-    recorded(context, new, Some(&lock), |run| async move {
+    let made = recorded(context, new, Some(&lock), |run| async move {
         let made = make(context, database, &destination, &at, &run, progress).await;
         made.map(|manifest| Made { manifest, destination }).map_err(|e| e.during(format!("backup of {name} failed")))
     })
-    .await
+    .await?;
+    after_backup(context, database, &made.destination, &lock).await;
+    Ok(made)
 }
 
 fn primary(database: &Database, to: Option<&Name>) -> Result<Name> {
@@ -203,29 +207,4 @@ fn manifest(
         notes: dump.notes,
         initiated_by: context.initiated_by.clone(),
     }
-}
-
-/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch.
-async fn sweep_after_dead_runs(context: &Context, lock: &lock::Lock) -> Result<()> {
-    for dead in context.history.recover(Some(lock))? {
-        let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(dead.id.as_str()));
-        let (RunKind::Backup, Some(id)) = (dead.kind, dead.backup) else { continue };
-        let at = BackupRef { database: dead.database, id };
-        for destination in dead.destinations.iter().filter_map(|name| name.parse::<Name>().ok()) {
-            let swept = async {
-                let repository = context.repository(&destination, Access::Write)?;
-                match repository.manifest(&at).await {
-                    Ok(_) => Ok(false),
-                    Err(e) if e.kind() == Kind::NotFound => repository.sweep(&at).await,
-                    Err(e) => Err(e),
-                }
-            };
-            match swept.await {
-                Ok(true) => tracing::info!("{at}: removed from {destination} what an interrupted run had left"),
-                Ok(false) => {}
-                Err(e) => tracing::warn!("{at}: what an interrupted run left at {destination} stays: {}", e.line()),
-            }
-        }
-    }
-    Ok(())
 }

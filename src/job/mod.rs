@@ -1,4 +1,4 @@
-//! Work as straight lines: backup, restore, verify, download, delete.
+//! Work as straight lines: backup, restore, verify, download, delete, prune.
 //!
 //! A job gets a [`Context`] and does one thing from its record in the history to its record in the history. It prints
 //! nothing and asks nothing; who called it does.
@@ -9,8 +9,10 @@ pub mod delete;
 pub mod download;
 pub mod limits;
 pub mod place;
+pub mod prune;
 pub mod recorded;
 pub mod restore;
+mod sweep;
 pub mod verify;
 pub mod wanted;
 
