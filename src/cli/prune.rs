@@ -169,7 +169,9 @@ fn show(pruned: &Pruned, context: &Context) -> Result<()> {
 /// `to delete: 3 of 10 backups, 3.6 MiB of 12 MiB`
 fn summary(at: &AtDestination) -> String {
     let going: Vec<&Judged> = at.backups.iter().filter(|j| j.decision.verdict == Verdict::Delete).collect();
-    let total = |all: &mut dyn Iterator<Item = &Judged>| Size(all.map(|j| j.decision.stored_bytes).fold(0, u64::saturating_add));
+    let total = |all: &mut dyn Iterator<Item = &Judged>| {
+        Size(all.map(|j| j.decision.stored_bytes).fold(0, u64::saturating_add))
+    };
     let all = total(&mut at.backups.iter());
     match going.len() {
         0 => format!("nothing to delete, {all} stay"),

@@ -71,7 +71,8 @@ fn line<S: Serializer>(failure: &Option<Error>, to: S) -> Result<S::Ok, S::Error
 impl Pruned {
     /// What is to be deleted or was, with the name of its destination.
     pub fn going(&self) -> impl Iterator<Item = (&Name, &Judged)> {
-        let all = self.destinations.iter().flat_map(|at| at.backups.iter().map(move |judged| (&at.destination, judged)));
+        let all =
+            self.destinations.iter().flat_map(|at| at.backups.iter().map(move |judged| (&at.destination, judged)));
         all.filter(|(_, judged)| judged.decision.verdict == Verdict::Delete)
     }
 
@@ -230,7 +231,9 @@ impl There<'_> {
         let held = match (damage, self.hold) {
             _ if !self.destination.options.prune => Some("`prune = false`".to_owned()),
             (Some(damage), _) => Some(damage.line()),
-            (None, Some(hold)) => Some(format!("{} is of a suspicious size; `prune --yes` says that it is good", hold.backup)),
+            (None, Some(hold)) => {
+                Some(format!("{} is of a suspicious size; `prune --yes` says that it is good", hold.backup))
+            }
             (None, None) => None,
         };
         let rules = Rules { keep: self.keep, zone: self.zone, hold: held.as_deref() };
