@@ -39,4 +39,5 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod retention;
 mod systemd;

@@ -99,6 +99,7 @@ fn with_state(plan: Plan, state: StateDir, verb: &str, cancel: CancellationToken
         initiated_by: format!("{} ({verb})", caller()),
         run: None,
         scheduled: None,
+        notices: None,
         cancel,
     })
 }

@@ -22,6 +22,7 @@ mod notify;
 mod output;
 pub mod owner;
 pub mod progress;
+mod prune;
 mod reload;
 mod report;
 mod restore;
@@ -122,6 +123,7 @@ enum Verb {
     Verify(verify::Args),
     Delete(delete::Args),
     Notify(notify::Args),
+    Prune(prune::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
 }
@@ -166,6 +168,7 @@ fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
         Verb::Verify(args) => verify::run(args, global),
         Verb::Delete(args) => delete::run(args, global),
         Verb::Notify(args) => notify::run(args, global),
+        Verb::Prune(args) => prune::run(args, global),
         Verb::Keygen(args) => keygen::run(args, global),
         Verb::Completions(args) => completions::run(args),
     }

@@ -12,8 +12,8 @@ use super::journal;
 use crate::config::{Database, Plan};
 use crate::error::Result;
 use crate::history::{Condition, Run};
-use crate::job::{pausing, standing};
-use crate::model::{Event, Name, Notice};
+use crate::job::standing;
+use crate::model::{Event, Name, Notice, Outcome};
 use crate::notify::{self, NotifyRule, Outbox, wanted};
 use crate::schedule::longest_gap;
 
@@ -110,7 +110,10 @@ impl Alarms {
         }
         for (database, notices, kept) in told {
             self.noted(kept);
-            notices.into_iter().for_each(|notice| self.tell(plan, &database.policy.notify, &notice));
+            for notice in &notices {
+                self.noted(self.ground.history.event(notice));
+                self.tell(plan, &database.policy.notify, notice);
+            }
         }
     }
 
@@ -127,36 +130,27 @@ impl Alarms {
         }
     }
 
-    /// A backup ended. `again`: it will be tried once more.
-    pub(super) fn run_ended(&mut self, plan: &Plan, database: &Arc<Database>, run: &Run, again: bool) {
-        let now = self.ground.clock.now();
-        match pausing::settle(&self.ground.history, database, &run.id, &self.ground.host, again, now) {
-            Ok((notices, condition)) => {
-                let known = self.known.entry(database.name.clone()).or_insert_with(|| Known {
-                    condition: Condition::new(now),
-                    last_success: None,
-                    longest_gap: None,
-                });
-                known.condition = condition;
-                if run.outcome == Some(crate::model::Outcome::Succeeded) {
-                    known.last_success = run.ended;
-                }
-                notices.into_iter().for_each(|notice| self.tell(plan, &database.policy.notify, &notice));
-            }
-            Err(e) => tracing::error!("{}", e.line()),
+    /// A backup ended, with what people are to be told of it; the history has that already.
+    pub(super) fn run_ended(&mut self, plan: &Plan, database: &Database, run: &Run, notices: &[Notice]) {
+        self.refresh(&database.name);
+        if let Some(known) = self.known.get_mut(&database.name)
+            && run.outcome == Some(Outcome::Succeeded)
+        {
+            known.last_success = run.ended;
         }
+        notices.iter().for_each(|notice| self.tell(plan, &database.policy.notify, notice));
     }
 
     /// Tells something that is about no database to everybody whom any policy wants to be told of such.
     pub(super) fn tell_everybody(&self, plan: &Plan, notice: &Notice) {
         let rules: Vec<NotifyRule> =
             plan.databases.values().flat_map(|database| database.policy.notify.iter().cloned()).collect();
+        self.noted(self.ground.history.event(notice));
         self.tell(plan, &rules, notice);
     }
 
     fn tell(&self, plan: &Plan, rules: &[NotifyRule], notice: &Notice) {
         journal::tell(notice);
-        self.noted(self.ground.history.event(notice));
         for to in wanted(rules, notice.event, |name| plan.notify.get(name).cloned()) {
             self.outbox.tell(&to, notice);
         }

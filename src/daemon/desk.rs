@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::history::{self, Filter, History};
 use crate::job::overview::{Live, overview};
 use crate::job::{delete, pausing};
-use crate::model::{BackupType, Name, Outcome};
+use crate::model::{BackupType, Name};
 
 /// The desk: it speaks to the loop.
 pub(super) struct Front {
@@ -80,7 +80,7 @@ impl Front {
 
     /// A database of the plan.
     fn known(&self, name: &Name) -> Result<Arc<Database>> {
-        self.ground.context(&self.plan(), String::new(), None, None, CancellationToken::new()).database(name)
+        self.ground.context(&self.plan(), String::new(), CancellationToken::new()).database(name)
     }
 
     async fn standing(&self, names: &[Name]) -> Result<(Vec<String>, Vec<DatabaseStatus>)> {
@@ -125,8 +125,8 @@ impl Desk for Front {
                 .because("the engines that are built make full backups only"));
         }
         if let Some(to) = &ask.to {
-            let context = self.ground.context(&plan, String::new(), None, None, CancellationToken::new());
-            context.known_destination(to)?;
+            let context = self.ground.context(&plan, String::new(), CancellationToken::new());
+            context.destination(to)?;
         }
         let by = by.to_string();
         self.ask(move |core| core.want(databases, ask.to, &by)).await?
@@ -141,7 +141,8 @@ impl Desk for Front {
         let history = Arc::clone(&self.ground.history);
         let wanted = what.to_owned();
         let run = blocking(move || {
-            let last = name.map(|database| history.read().recent(&Filter { database: Some(database) }, 1)).transpose()?;
+            let last =
+                name.map(|database| history.read().recent(&Filter { database: Some(database) }, 1)).transpose()?;
             match last.and_then(|mut runs| runs.pop()) {
                 Some(run) => Ok(run),
                 None => history.read().run(&wanted),
@@ -161,9 +162,8 @@ impl Desk for Front {
     async fn cancel(&self, database: &Name, by: &Caller) -> Result<Watch> {
         let name = database.clone();
         let watch = self.ask(move |core| core.cancel(&name)).await?;
-        let watch = watch.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("nothing of {database} runs or waits in the daemon"))
-        })?;
+        let watch = watch
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("nothing of {database} runs or waits in the daemon")))?;
         self.note("cancel", Some(database), by, format!("the run of {database} was cancelled")).await?;
         Ok(watch)
     }
@@ -213,12 +213,14 @@ impl Desk for Front {
 
     async fn delete(&self, ask: Delete, by: &Caller) -> Result<Document> {
         let wanted = ask.id.parse().map_err(|e: String| Error::new(Kind::Usage, e))?;
-        let context = self.ground.context(&self.plan(), by.to_string(), None, None, CancellationToken::new());
+        let context = self.ground.context(&self.plan(), by.to_string(), CancellationToken::new());
         let planned = delete::plan(&context, None, &wanted).await?;
         by.may(&planned.manifest.database)?;
         let (at, bytes) = (planned.manifest.reference().to_string(), planned.manifest.stored_bytes());
         if ask.dry_run {
-            return Ok(serde_json::json!({ "to_delete": at, "stored_bytes": bytes, "at": planned.at(), "last": planned.last }));
+            return Ok(
+                serde_json::json!({ "to_delete": at, "stored_bytes": bytes, "at": planned.at(), "last": planned.last }),
+            );
         }
         // What was asked for is done also if the caller goes away.
         let done = tokio::spawn(async move { delete::delete(&context, planned).await }).await;
@@ -234,7 +236,8 @@ impl Core {
             return Err(Error::new(Kind::Unavailable, "the daemon is ending"));
         }
         for Database { name, .. } in databases.iter().map(AsRef::as_ref) {
-            let pending = self.queue.iter().any(|ticket| ticket.database() == name && !matches!(ticket, Ticket::Prune(_)));
+            let pending =
+                self.queue.iter().any(|ticket| ticket.database() == name && !matches!(ticket, Ticket::Prune(_)));
             let state = if self.running.contains_key(name) { "is running" } else { "is waiting for its turn" };
             if pending || self.running.contains_key(name) {
                 return Err(Error::new(Kind::TryAgain, format!("{name} is busy"))

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::core::Core;
+use super::journal;
 
 /// How long a run that was cancelled may clean up; as long as a job gives it, and a little.
 const CLEANING: Duration = Duration::from_secs(30);
@@ -29,13 +30,11 @@ impl Core {
         self.service.stopping();
         self.service.needs(grace + CLEANING);
         self.queue.clear();
-        if !self.running.is_empty() {
-            let waits = format!(
-                "stopping: {} may go on for {}",
-                self.names_running(),
-                self.plan.daemon.options.shutdown_grace
-            );
-        }
+        let waits = match self.running.is_empty() {
+            true => "nothing runs".to_owned(),
+            false => format!("{} may go on for {}", self.names_running(), self.plan.daemon.options.shutdown_grace),
+        };
+        journal::daemon_stopping(&waits);
     }
 
     /// Whether the loop may end.
@@ -74,8 +73,14 @@ impl Core {
         let count = self.plan.databases.len();
         let mut line = format!("{count} database{}", if count == 1 { "" } else { "s" });
         if !self.running.is_empty() {
-            let shown: Vec<String> =
-                self.running.iter().take(3).map(|(name, run)| format!("{name}{}", run.percent())).collect();
+            let shown: Vec<String> = self
+                .running
+                .iter()
+                .take(3)
+                .map(|(name, run)| {
+                    run.percent().map_or_else(|| name.to_string(), |percent| format!("{name} {percent}%"))
+                })
+                .collect();
             line += &format!(", {} running ({})", self.running.len(), shown.join(", "));
         }
         if self.stopping.is_some() {

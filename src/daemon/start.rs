@@ -9,14 +9,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
+use super::control::{self, Limits, Socket};
 use super::core::{Core, Ground, Message};
+use super::desk::Front;
 use super::reload::Configured;
 use super::{accepted, journal, watch};
 use crate::config::{self, Loaded, Plan};
 use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
-use crate::job::backup::recover;
-use crate::model::SystemClock;
+use crate::job::sweep::recover;
+use crate::model::{Clock, SystemClock};
 
 /// How long notifications may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -48,7 +50,7 @@ async fn work(config: &Path) -> Result<()> {
     let (plan, configured) = first_plan(&ground, read)?;
     let plan = Arc::new(plan);
 
-    let context = ground.context(&plan, "the start".into(), None, None, CancellationToken::new());
+    let context = ground.context(&plan, "the start".into(), CancellationToken::new());
     for dead in recover(&context, None).await? {
         tracing::warn!(
             "{}: the {} {} was interrupted by a crash, a kill or a loss of power",
@@ -57,13 +59,19 @@ async fn work(config: &Path) -> Result<()> {
             dead.id
         );
     }
+    let socket = Socket::open(&plan.daemon.options.control_socket).await?;
     let alarms = Alarms::new(&ground)?;
+    journal::daemon_started(&format!("{} databases from {}", plan.databases.len(), config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
     obey_signals(core.messages())?;
     let (dir, changed) = (config.to_owned(), core.messages());
     let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
+    let (stop, desk) = (CancellationToken::new(), Arc::new(Front::of(&core)));
+    let serving = tokio::spawn(control::serve(socket, desk, Limits::default(), core.ground.started, stop.clone()));
     core.run().await;
     watching.abort();
+    stop.cancel();
+    let _ = serving.await;
     core.alarms.close(LAST_WORDS).await;
     Ok(())
 }
@@ -75,7 +83,14 @@ fn ground(config: &Path, state: &Arc<StateDir>) -> Result<Ground> {
     if let Some(damage) = damage {
         tracing::error!("the history was damaged ({}) and is now {}", damage.why, damage.moved_to.display());
     }
-    Ok(Ground { config: config.to_owned(), state: Arc::clone(state), history: Arc::new(history), started: clock.now(), clock, host })
+    Ok(Ground {
+        config: config.to_owned(),
+        state: Arc::clone(state),
+        history: Arc::new(history),
+        started: clock.now(),
+        clock,
+        host,
+    })
 }
 
 /// The configuration to begin with: the files, or the last one that was accepted while they are broken.

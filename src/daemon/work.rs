@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +16,10 @@ use crate::control;
 use crate::error::{Error, Kind, Result};
 use crate::history::Ending;
 use crate::job::backup::{Made, backup};
+use crate::job::prune::{Act, prune};
 use crate::job::{Context, Scheduled};
-use crate::model::{Name, Outcome, Progress, RunId};
+use crate::model::figures::figures;
+use crate::model::{Name, Notice, Outcome, Progress, RunId, RunKind};
 
 /// A database that somebody else works on, a verb without the daemon, is tried again after this.
 const BUSY: SignedDuration = SignedDuration::from_secs(60);
@@ -106,6 +109,7 @@ pub(super) struct Running {
 pub(super) struct Ended {
     database: Name,
     result: Result<Option<Made>>,
+    notices: Vec<Notice>,
 }
 
 impl Core {
@@ -165,15 +169,20 @@ impl Core {
             What::Backup(Some(due)) => Some(Scheduled { due: due.due, attempt: due.attempt }),
             _ => None,
         };
-        let context = self.ground.context(plan, by, Some(run.clone()), scheduled, cancel.clone());
+        let (notices, mut heard) = unbounded_channel();
+        let mut context = self.ground.context(plan, by, cancel.clone());
+        (context.run, context.scheduled, context.notices) = (Some(run.clone()), scheduled, Some(notices));
         let attempt = scheduled.map_or(1, |scheduled| scheduled.attempt);
         told.stage.send_replace(Stage { run: Some(run.clone()), attempt, ended: None });
-        journal::run_started(&name, &run, what.word());
+        if matches!(what, What::Backup(_)) {
+            journal::run_started(&name, &run, RunKind::Backup, &context.initiated_by);
+            self.alarms.run_begins(plan, &database);
+        }
         let (progress, work) = (told.progress.clone(), Arc::clone(&database));
         let task = tokio::spawn(async move {
             match what {
                 What::Backup(_) => backup(&context, &work, to.as_ref(), &progress).await.map(Some),
-                What::Prune => Ok(None),
+                What::Prune => prune(&context, &work, Act::Delete).await.map(|_| None),
             }
         });
         let (to, ending) = (self.messages(), name.clone());
@@ -183,28 +192,39 @@ impl Core {
                     .hint("this is a defect of qbackd; please report it"))
             });
             // A loop that is gone has nobody to tell.
-            let _ = to.send(Message::Ended(Ended { database: ending, result }));
+            let notices = std::iter::from_fn(|| heard.try_recv().ok()).collect();
+            let _ = to.send(Message::Ended(Ended { database: ending, result, notices }));
         });
         self.running.insert(name, Running { what, run, since, told, cancel, database });
     }
 
     /// Takes note of a run that ended: retries, counters, alarms, those who watch.
     pub(super) async fn ended(&mut self, ended: Ended) {
-        let Ended { database: name, result } = ended;
+        let Ended { database: name, result, notices } = ended;
         let Some(running) = self.running.remove(&name) else { return };
         let now = self.now();
-        journal::run_ended(&name, &running.run, running.what.word(), &result, now.duration_since(running.since));
-        if let What::Backup(due) = running.what {
-            let again = self.again(&name, &running.database, due, &result, now);
-            if !busy(&result) {
-                self.alarms.run_ended(&self.plan, &running.database, &running.run, &result, again).await;
+        let again = match running.what {
+            What::Backup(due) => self.again(&name, &running.database, due, &result, now),
+            What::Prune => None,
+        };
+        match (self.ground.history.read().run(running.run.as_str()), &result) {
+            // Retention has a run for each backup that went, and says so itself.
+            (_, Ok(_)) if matches!(running.what, What::Prune) => {}
+            (Ok(run), result) => {
+                let figures = result.as_ref().ok().and_then(Option::as_ref).map(|made| figures(&made.manifest));
+                journal::run_ended(&run, figures.as_deref(), again.map(|at| at.duration_since(now)));
+                let plan = Arc::clone(&self.plan);
+                self.alarms.run_ended(&plan, &running.database, &run, &notices);
             }
+            // It was refused before it began: somebody else works on the database, or the history cannot be written.
+            (Err(_), Err(e)) => tracing::warn!("{name}: {}", e.line()),
+            (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(how(&result)));
         self.arm().await;
     }
 
-    /// Plans another attempt, if there is to be one. Gives whether there is.
+    /// Plans another attempt, if there is to be one. Gives when.
     fn again(
         &mut self,
         name: &Name,
@@ -212,51 +232,44 @@ impl Core {
         due: Option<Due>,
         result: &Result<Option<Made>>,
         now: Timestamp,
-    ) -> bool {
-        let (Some(due), Err(error)) = (due, result) else { return false };
+    ) -> Option<Timestamp> {
+        let (Some(due), Err(error)) = (due, result) else { return None };
         let retry = &database.policy.retry;
         let (attempt, wait) = match error.kind() {
             Kind::TryAgain => (due.attempt, BUSY),
-            Kind::Interrupted => return false,
+            Kind::Vetoed | Kind::Interrupted => return None,
             _ if due.attempt < retry.attempts => (due.attempt + 1, span(retry.after.0)),
-            _ => return false,
+            _ => return None,
         };
         let at = now.saturating_add(wait).unwrap_or(now);
         if let Some(agenda) = self.agendas.get_mut(name) {
             agenda.retry(due.due, attempt, at, now);
         }
-        true
+        Some(at)
     }
 }
 
 impl Running {
-    /// ` 41%`, where it can be told.
-    pub(super) fn percent(&self) -> String {
+    /// How much is done, where it can be told.
+    pub(super) fn percent(&self) -> Option<u8> {
         let at = self.told.progress.snapshot();
-        match at.expected {
-            0 => String::new(),
-            expected => format!(" {}%", (at.plain.saturating_mul(100) / expected).min(99)),
-        }
+        let done = at.plain.saturating_mul(100).checked_div(at.expected)?;
+        u8::try_from(done.min(99)).ok()
     }
-}
 
-impl What {
-    /// The word for people.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Backup(_) => "backup",
-            Self::Prune => "prune",
-        }
+    /// For the status.
+    pub(super) fn shown(&self) -> control::status::Running {
+        let kind = match self.what {
+            What::Backup(_) => RunKind::Backup,
+            What::Prune => RunKind::Prune,
+        };
+        let phase = Some(self.told.progress.snapshot().phase).filter(|phase| !phase.is_empty());
+        control::status::Running { run: self.run.clone(), kind, started: self.since, phase, percent: self.percent() }
     }
-}
-
-/// Whether nothing was done because somebody else does it.
-fn busy(result: &Result<Option<Made>>) -> bool {
-    result.as_ref().is_err_and(|e| e.kind() == Kind::TryAgain)
 }
 
 /// How a run ended, for those who watch it.
-fn how(result: &Result<Option<Made>>) -> control::Ended {
+pub(super) fn how(result: &Result<Option<Made>>) -> control::Ended {
     match result {
         Ok(made) => control::Ended {
             outcome: Outcome::Succeeded,
@@ -271,14 +284,7 @@ fn how(result: &Result<Option<Made>>) -> control::Ended {
 
 impl super::core::Ground {
     /// What a job works with.
-    pub(super) fn context(
-        &self,
-        plan: &Arc<Plan>,
-        by: String,
-        run: Option<RunId>,
-        scheduled: Option<Scheduled>,
-        cancel: CancellationToken,
-    ) -> Context {
+    pub(super) fn context(&self, plan: &Arc<Plan>, by: String, cancel: CancellationToken) -> Context {
         Context {
             plan: Arc::clone(plan),
             state: Arc::clone(&self.state),
@@ -286,8 +292,9 @@ impl super::core::Ground {
             clock: Arc::clone(&self.clock),
             host: self.host.clone(),
             initiated_by: by,
-            run,
-            scheduled,
+            run: None,
+            scheduled: None,
+            notices: None,
             cancel,
         }
     }

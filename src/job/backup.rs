@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::hooks::{About, Hooks};
 use super::limits::{Limits, within};
+use super::pausing::conclude;
+use super::prune::after_backup;
 use super::recorded::{Account, begin as begin_run, end};
+use super::sweep::recover;
 use super::units::{self, Units};
 use crate::config::Database;
 use crate::engine::{self, Dump, DumpRequest, Dumped, Engine, Inspection};
@@ -75,8 +78,12 @@ pub async fn backup(
     let manifest = make(context, database, &destination, &at, &run, &hooks, progress).await;
     let made = manifest.map(|manifest| Made { manifest, destination });
     let made = end(context, &run, made.map_err(|e| e.during(format!("backup of {name} failed"))));
+    conclude(context, database, &run);
     match &made {
-        Ok(made) => hooks.after_backup(&made.manifest, &made.account()).await,
+        Ok(made) => {
+            after_backup(context, database, &made.destination, &lock).await;
+            hooks.after_backup(&made.manifest, &made.account()).await;
+        }
         Err(error) => hooks.on_failure(error).await,
     }
     made
@@ -215,34 +222,4 @@ fn manifest(
         notes: dump.notes,
         initiated_by: context.initiated_by.clone(),
     }
-}
-
-/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch. `lock` is that of a
-/// database the caller is about to work on.
-///
-/// # Errors
-/// The history cannot be used. What cannot be removed now is told, and stays.
-pub async fn recover(context: &Context, lock: Option<&lock::Lock>) -> Result<Vec<crate::history::Run>> {
-    let dead = context.history.recover(lock)?;
-    for dead in &dead {
-        let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(dead.id.as_str()));
-        let (RunKind::Backup, Some(id)) = (dead.kind, dead.backup.clone()) else { continue };
-        let at = BackupRef { database: dead.database.clone(), id };
-        for destination in dead.destinations.iter().filter_map(|name| name.parse::<Name>().ok()) {
-            let swept = async {
-                let repository = context.repository(&destination, Access::Write)?;
-                match repository.manifest(&at).await {
-                    Ok(_) => Ok(false),
-                    Err(e) if e.kind() == Kind::NotFound => repository.sweep(&at).await,
-                    Err(e) => Err(e),
-                }
-            };
-            match swept.await {
-                Ok(true) => tracing::info!("{at}: removed from {destination} what an interrupted run had left"),
-                Ok(false) => {}
-                Err(e) => tracing::warn!("{at}: what an interrupted run left at {destination} stays: {}", e.line()),
-            }
-        }
-    }
-    Ok(dead)
 }

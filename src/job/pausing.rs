@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::Context;
 use super::failures::{Rules, USUAL, after_run, forget, measure};
 use super::standing::fingerprint;
 use crate::config::Database;
@@ -105,6 +106,27 @@ pub fn accept_size(history: &History, name: &Name, who: &str, now: Timestamp) ->
     Ok(lifted.is_some())
 }
 
+/// Takes note of a backup that ended: counts, pauses, weighs, before retention looks at what is left. What people are to be told of
+/// is recorded, and handed to whoever listens. The backup is what it is whether that can be done or not.
+pub(super) fn conclude(context: &Context, database: &Arc<Database>, run: &RunId) {
+    let retry = &database.policy.retry;
+    let again = context.scheduled.is_some_and(|scheduled| scheduled.attempt < retry.attempts);
+    let history = &context.history;
+    let noted = settle(history, database, run, &context.host, again, context.clock.now()).and_then(|notices| {
+        notices.into_iter().try_for_each(|notice| {
+            let recorded = history.event(&notice);
+            if let Some(listener) = &context.notices {
+                // A listener who is gone does not want to know.
+                let _ = listener.send(notice);
+            }
+            recorded
+        })
+    });
+    if let Err(e) = noted {
+        tracing::error!("{}: {}", database.name, e.line());
+    }
+}
+
 /// Takes note of a backup that ended: counts, pauses, weighs. Gives what people are to be told; who calls hands it on, the history's
 /// events included. `again` says that the run will be tried once more.
 ///
@@ -117,7 +139,7 @@ pub fn settle(
     host: &str,
     again: bool,
     now: Timestamp,
-) -> Result<(Vec<Notice>, Condition)> {
+) -> Result<Vec<Notice>> {
     let (reader, name) = (history.read(), &database.name);
     let run = reader.run(run.as_str())?;
     let known = reader.condition(name)?.unwrap_or_else(|| Condition::new(now));
@@ -129,8 +151,5 @@ pub fn settle(
         again,
         before,
     };
-    history.amend(name, move |known| {
-        let told = after_run(known, &run, &rules, now);
-        (told, known.clone())
-    })
+    history.amend(name, move |known| after_run(known, &run, &rules, now))
 }

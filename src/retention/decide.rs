@@ -181,7 +181,9 @@ fn keep_what_is_needed(sorted: &[&Candidate], places: &HashMap<&BackupId, usize>
     while let Some(index) = open.pop() {
         let child = sorted[index];
         for needed in child.parent.iter().chain((!child.is_full()).then_some(&child.chain)) {
-            let Some(&place) = places.get(needed).filter(|place| !reasons[**place].iter().any(is_need)) else { continue };
+            let Some(&place) = places.get(needed).filter(|place| !reasons[**place].iter().any(is_need)) else {
+                continue;
+            };
             if reasons[place].is_empty() {
                 open.push(place);
             }

@@ -67,7 +67,9 @@ fn count(
     of_rule: impl Iterator<Item = (usize, Option<String>)>,
 ) {
     let of = limit.map_or(0, NonZeroU32::get);
-    chosen.extend((1..=of).zip(of_rule).map(|(place, (index, period))| (index, Reason::Place { rule, place, of, period })));
+    chosen.extend(
+        (1..=of).zip(of_rule).map(|(place, (index, period))| (index, Reason::Place { rule, place, of, period })),
+    );
 }
 
 /// The newest backup of each period that holds one, the newest period first.

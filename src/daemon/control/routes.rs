@@ -39,12 +39,7 @@ pub(super) fn routes() -> Router<Office> {
 }
 
 async fn version(State(office): State<Office>) -> Json<Build> {
-    Json(Build {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        api: VERSION.to_owned(),
-        pid: std::process::id(),
-        started: office.started,
-    })
+    Json(Build::this(office.started))
 }
 
 #[derive(Deserialize)]
