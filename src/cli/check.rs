@@ -97,17 +97,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 }
 
 fn show(verdict: &Verdict) -> Result<()> {
-    if !verdict.schedules.is_empty() {
-        let rows = verdict.schedules.iter().flat_map(rows).collect();
-        output::table(&["IN", "KEY", "SCHEDULE", "NEXT"], rows)?;
-        output::line("")?;
-    }
     let warned = match verdict.warnings {
         0 => String::new(),
         warnings => format!(", {}", output::count(warnings, "warning")),
     };
     let databases = output::count(verdict.databases, "database");
-    output::line(&format!("ok: {databases}, {}{warned}", output::count(verdict.destinations, "destination")))
+    output::line(&format!("ok: {databases}, {}{warned}", output::count(verdict.destinations, "destination")))?;
+    if verdict.schedules.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    output::table(&["IN", "KEY", "SCHEDULE", "NEXT"], verdict.schedules.iter().flat_map(rows).collect())
 }
 
 /// A row for each time; only the first says what of.

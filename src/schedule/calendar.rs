@@ -52,8 +52,8 @@ impl Calendar {
     }
 }
 
-/// The longest time between two instants after `now` at which any of these calendars is due, if there are two. It is exact where it
-/// is longer than a day; shorter ones are told as a day.
+/// The longest time between two instants after `now` at which any of these calendars is due, if there are two. One of less than a
+/// day is told as a day; a longer one is exact, but for an hour that a change of the clocks may add.
 pub fn longest_gap(calendars: &[Calendar], now: Timestamp) -> Option<Duration> {
     const DAY: SignedDuration = SignedDuration::from_hours(24);
     // No more than a year of days, but eight years where days are rare.

@@ -69,8 +69,11 @@ impl Days {
 
     /// Whether every day, or every one of some weekdays, fits in every month.
     pub(super) fn are_weekly(&self) -> bool {
-        let all = matches!(self.fit, Fit::Dates { days, .. } if days | 1 << 31 == u32::MAX);
-        self.years.is_none() && self.months & 0xfff == 0xfff && all
+        let any_date = match &self.fit {
+            Fit::Dates { days, .. } => days | 1 << 31 == u32::MAX,
+            Fit::Cron(pattern) => pattern.is_dom_wildcard() && !pattern.days_of_week.has_modifiers(),
+        };
+        self.years.is_none() && self.months & 0xfff == 0xfff && any_date
     }
 
     /// The first of these days at or after a date.

@@ -69,24 +69,21 @@ impl Field {
         Ok(values)
     }
 
-    /// [`read`](Self::read) of numbers that count from the end, as days behind `~`: a step goes on towards 1, which is the end.
+    /// [`read`](Self::read) of numbers that count from the end, as days behind `~`: a value with a step goes on towards 1, which
+    /// is the end.
     pub(super) fn read_from_end(self, text: &str) -> Result<u64, String> {
         let mut bits = 0;
         for item in text.split(',') {
-            let (base, step) = self.base_and_step(item)?;
-            let (from, to) = match base.split_once("..") {
-                _ if base == "*" => {
-                    return Err(format!("`~{item}` says nothing: write `~01` for the last {}", self.what));
+            bits |= match self.base_and_step(item)? {
+                ("*", Some(_)) => {
+                    return Err(format!("`~{item}` begins nowhere: write a {} to begin with, like `~07/2`", self.what));
                 }
-                Some((from, to)) => self.ends(from, to)?,
-                None => {
-                    let value = self.one(base)?;
-                    (if step.is_some() { self.min } else { value }, value)
+                (base, Some(step)) if !base.contains("..") => {
+                    let values = (self.min..=self.one(base)?).rev().step_by(step);
+                    values.fold(0, |bits, value| bits | 1 << (value - self.min))
                 }
+                _ => self.read(item, "..")?,
             };
-            for value in (from..=to).rev().step_by(step.unwrap_or(1)) {
-                bits |= 1 << (value - self.min);
-            }
         }
         Ok(bits)
     }

@@ -21,7 +21,7 @@ pub(super) fn read(words: &[&str]) -> Result<Pattern, String> {
     }
     if !rest.is_empty() {
         return Err(format!(
-            "`{}` is no schedule: write weekdays, date and time, as in `Sun *-*-1..7 02:00`",
+            "`{}` is no schedule: write weekdays, then a date, then a time, as in `Sun *-*-1..7 02:00`",
             words.join(" ")
         ));
     }

@@ -39,7 +39,7 @@ impl FromStr for Schedule {
             _ => return Err(format!("`{whole}` is no schedule: {FORMS}")),
         };
         if !pattern.ever_comes() {
-            return Err(format!("`{whole}` never comes: no such day is in any calendar"));
+            return Err(format!("`{whole}` never comes: there is no such day"));
         }
         Ok(Self { text: whole, zone, pattern })
     }
