@@ -10,15 +10,13 @@ use qbackd::retention::{Candidate, Keep};
 /// The ids of what stays.
 pub fn kept(backups: &[Candidate], keep: &Keep, zone: &TimeZone, now: Timestamp) -> BTreeSet<BackupId> {
     let by_id: BTreeMap<&BackupId, &Candidate> = backups.iter().map(|b| (&b.id, b)).collect();
-    let past: Vec<&Candidate> = backups.iter().filter(|b| b.id.started() <= now).collect();
-    let good: Vec<&Candidate> = past.iter().copied().filter(|b| b.good).collect();
+    let good: Vec<&Candidate> = backups.iter().filter(|b| b.id.started() <= now && b.good).collect();
     let Some(best) = newest(good.iter().copied().filter(|b| is_full(b))) else {
         return backups.iter().map(|b| b.id.clone()).collect();
     };
     let mut kept: BTreeSet<&BackupId> = [&best.id].into();
     for backup in backups {
-        let among = if backup.good { &good } else { &past };
-        if backup.pinned || backup.id.started() > now || any_rule(backup, among, keep, zone, now) {
+        if backup.pinned || backup.id.started() > now || any_rule(backup, &good, keep, zone, now) {
             kept.insert(&backup.id);
         }
     }
