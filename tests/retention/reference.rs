@@ -7,6 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use qbackd::model::{BackupId, BackupType};
 use qbackd::retention::{Candidate, Keep};
 
+/// The number of the period that an instant lies in.
+type Period = fn(Timestamp, &TimeZone) -> i64;
+
 /// The ids of what stays.
 pub fn kept(backups: &[Candidate], keep: &Keep, zone: &TimeZone, now: Timestamp) -> BTreeSet<BackupId> {
     let by_id: BTreeMap<&BackupId, &Candidate> = backups.iter().map(|b| (&b.id, b)).collect();
@@ -55,7 +58,7 @@ fn any_rule(b: &Candidate, among: &[&Candidate], keep: &Keep, zone: &TimeZone, n
     let young = |than: Option<qbackd::model::Timespan>| {
         than.is_some_and(|than| age <= SignedDuration::try_from(than.0).unwrap())
     };
-    let periods: [(Option<std::num::NonZeroU32>, fn(Timestamp, &TimeZone) -> i64); 5] =
+    let periods: [(Option<std::num::NonZeroU32>, Period); 5] =
         [(keep.hourly, hour), (keep.daily, day), (keep.weekly, week), (keep.monthly, month), (keep.yearly, year)];
     let first_of = periods.iter().any(|(limit, period)| {
         let mine = period(b.id.started(), zone);
