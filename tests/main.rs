@@ -31,6 +31,7 @@ mod destination;
 mod documents;
 mod engines;
 mod history;
+mod hooks;
 mod keys;
 mod kill;
 mod manifest;

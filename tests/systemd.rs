@@ -1,5 +1,8 @@
 //! Under a real systemd: the unit and what belongs to it, as they lie in packaging/.
 
+mod catalog;
+mod sandbox;
+
 use std::path::{Path, PathBuf};
 
 use crate::support::systemd::{Machine, PROJECT};

@@ -12,7 +12,6 @@ const LATER: &str = "physical backups and point-in-time recovery";
 /// All of them.
 pub const UNBUILT: &[Unbuilt] = &[
     ("daemon", "control_socket", DAEMON),
-    ("daemon", "timezone", DAEMON),
     ("daemon", "listen", DAEMON),
     ("daemon", "history_keep", DAEMON),
     ("daemon", "shutdown_grace", DAEMON),
@@ -43,8 +42,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("policy", "stale_after", DAEMON),
     ("policy", "notify", DAEMON),
     ("policy", "owner", DAEMON),
-    ("policy", "hooks", DAEMON),
-    ("policy", "stop_units", DAEMON),
     ("database", "password", ENGINES),
     ("database", "tls", ENGINES),
     ("database", "replicas", ENGINES),
@@ -61,5 +58,4 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("database", "tools_dir", ENGINES),
     ("database", "dump_args", ENGINES),
     ("database", "check_sql", ENGINES),
-    ("notify", "*", DAEMON),
 ];

@@ -9,6 +9,8 @@ use crate::model::{BackupId, Name, Outcome, RunId, RunKind};
 /// A run that is about to start.
 #[derive(Debug, Clone)]
 pub struct NewRun {
+    /// Its id, if whoever starts it wants to know it before; a new one otherwise.
+    pub id: Option<RunId>,
     /// What it does.
     pub kind: RunKind,
     /// The database it is about.
@@ -72,6 +74,7 @@ impl Ending {
         let outcome = match error.kind() {
             Kind::TimedOut => Outcome::TimedOut,
             Kind::Interrupted => Outcome::Interrupted,
+            Kind::Vetoed => Outcome::Vetoed,
             _ => Outcome::Failed,
         };
         let hint = error.remedy().map(str::to_owned);

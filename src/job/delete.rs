@@ -85,6 +85,7 @@ pub(super) async fn remove(
     lock: &Lock,
 ) -> Result<()> {
     let new = NewRun {
+        id: None,
         kind,
         database: gone.at.database.clone(),
         destinations: vec![repository.label().to_owned()],

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::Context;
 use super::delete::{Gone, remove};
 use super::limits::unless_cancelled;
-use super::sweep::sweep_after_dead_runs;
+use super::sweep::recover;
 use crate::config::{Database, Destination};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Hold, Lock, NewRun, lock};
@@ -93,7 +93,7 @@ pub async fn prune(context: &Context, database: &Arc<Database>, act: Act<'_>) ->
         Act::Delete | Act::Agreed(_) | Act::Insist => Some(lock::hold(&context.state, &database.name)?),
     };
     if let Some(lock) = &lock {
-        sweep_after_dead_runs(context, lock).await?;
+        recover(context, Some(lock)).await?;
     }
     at_each(context, database, &database.policy.destinations, act, lock.as_ref()).await
 }
@@ -101,8 +101,9 @@ pub async fn prune(context: &Context, database: &Arc<Database>, act: Act<'_>) ->
 /// Applies the rules where a backup was just published, under the lock of its run. A failure is told and recorded, and is none of
 /// the backup's.
 pub(super) async fn after_backup(context: &Context, database: &Database, destination: &Name, lock: &Lock) {
-    let changed = database.policy.destinations.iter().filter(|known| known.name == *destination);
-    let pruned = at_each(context, database, changed, Act::Delete, Some(lock)).await;
+    let known = database.policy.destinations.iter();
+    let changed: Vec<Arc<Destination>> = known.filter(|known| known.name == *destination).cloned().collect();
+    let pruned = at_each(context, database, &changed, Act::Delete, Some(lock)).await;
     let failures: Vec<Error> = match pruned {
         Ok(pruned) => pruned.into_failures().collect(),
         Err(error) => vec![error],
@@ -112,10 +113,10 @@ pub(super) async fn after_backup(context: &Context, database: &Database, destina
     }
 }
 
-async fn at_each<'d>(
+async fn at_each(
     context: &Context,
     database: &Database,
-    destinations: impl IntoIterator<Item = &'d Arc<Destination>>,
+    destinations: &[Arc<Destination>],
     act: Act<'_>,
     lock: Option<&Lock>,
 ) -> Result<Pruned> {
@@ -256,6 +257,7 @@ impl There<'_> {
     /// The run that records why nothing could be decided.
     fn run(&self) -> NewRun {
         NewRun {
+            id: None,
             kind: RunKind::Prune,
             database: self.database.name.clone(),
             destinations: vec![self.destination.name.to_string()],

@@ -1,23 +1,27 @@
-//! What is done after runs that died: they are recorded as interrupted, and what they left is removed.
+//! What dead runs left: recorded as interrupted, and removed.
 
 use super::Context;
 use crate::error::{Kind, Result};
-use crate::history::Lock;
+use crate::history::{Lock, Run};
 use crate::model::{BackupRef, Name, RunKind};
 use crate::repository::Repository;
 use crate::store::Access;
 
-/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch. Who died while it
-/// deleted a backup left data without a manifest, as one that died while it made one.
+/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch. `lock` is that of a
+/// database the caller is about to work on; without one those of all databases that nobody works on are looked for.
 ///
 /// # Errors
-/// The history cannot be used.
-pub(super) async fn sweep_after_dead_runs(context: &Context, lock: &Lock) -> Result<()> {
-    for dead in context.history.recover(Some(lock))? {
-        let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(dead.id.as_str()));
-        let (RunKind::Backup | RunKind::Delete | RunKind::Prune, Some(id)) = (dead.kind, dead.backup) else { continue };
-        let at = BackupRef { database: dead.database, id };
-        for destination in dead.destinations.iter().filter_map(|name| name.parse::<Name>().ok()) {
+/// The history cannot be used. What cannot be removed now is told, and stays.
+pub async fn recover(context: &Context, lock: Option<&Lock>) -> Result<Vec<Run>> {
+    let dead = context.history.recover(lock)?;
+    for run in &dead {
+        let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(run.id.as_str()));
+        let (RunKind::Backup | RunKind::Delete | RunKind::Prune, Some(id)) = (run.kind, run.backup.clone()) else {
+            continue;
+        };
+        let at = BackupRef { database: run.database.clone(), id };
+        let destinations: Vec<Name> = run.destinations.iter().filter_map(|name| name.parse().ok()).collect();
+        for destination in destinations {
             let swept = async {
                 let repository = context.repository(&destination, Access::Write)?;
                 match repository.manifest(&at).await {
@@ -33,5 +37,5 @@ pub(super) async fn sweep_after_dead_runs(context: &Context, lock: &Lock) -> Res
             }
         }
     }
-    Ok(())
+    Ok(dead)
 }

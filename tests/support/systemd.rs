@@ -100,10 +100,10 @@ impl Machine {
     }
 
     /// Writes a file, and makes the folders above it. Whoever shall not read it gets `chmod`.
-    pub fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let mut writer = self.command(&["sh", "-euc", "mkdir -p \"$(dirname \"$1\")\"; cat >\"$1\"", "write", path]);
         let mut child = writer.stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(content.as_ref()).unwrap();
         assert!(child.wait().unwrap().success(), "cannot write {path} in the machine");
     }
 
