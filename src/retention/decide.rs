@@ -11,52 +11,8 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::select::{Entry, select};
-use super::{Keep, Reason};
-use crate::model::{BackupId, BackupType, Manifest, Timespan};
-
-/// A published backup as retention sees it. Type and start are those of its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Which it is.
-    pub id: BackupId,
-    /// What an incremental builds on.
-    pub parent: Option<BackupId>,
-    /// The full backup at the head of its chain; of a full, itself.
-    pub chain: BackupId,
-    /// When it was complete: tells which is newer of two that started in the same second.
-    pub finished: Timestamp,
-    /// What it takes at the destination, in bytes.
-    pub stored_bytes: u64,
-    /// Whether nothing is known against it. One that is not good takes no good one's place in any rule.
-    pub good: bool,
-    /// Whether a person said that it stays.
-    pub pinned: bool,
-}
-
-impl Candidate {
-    fn is_full(&self) -> bool {
-        self.id.kind() == BackupType::Full
-    }
-
-    fn when(&self) -> (Timestamp, Timestamp, &BackupId) {
-        (self.id.started(), self.finished, &self.id)
-    }
-}
-
-impl From<&Manifest> for Candidate {
-    /// A backup with a sound manifest, of which nothing else is known.
-    fn from(manifest: &Manifest) -> Self {
-        Self {
-            id: manifest.id.clone(),
-            parent: manifest.parent.clone(),
-            chain: manifest.chain.clone(),
-            finished: manifest.finished,
-            stored_bytes: manifest.stored_bytes(),
-            good: true,
-            pinned: false,
-        }
-    }
-}
+use super::{Candidate, Keep, Reason};
+use crate::model::{BackupId, BackupType, Timespan};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -161,15 +117,15 @@ fn whatever_the_rules(sorted: &[&Candidate], rules: &Rules<'_>, now: Timestamp) 
     sorted.iter().enumerate().map(of).collect()
 }
 
-/// What the rules choose. The good ones are counted among themselves; then the others, as if they were good.
+/// What the rules choose. The good ones are counted among themselves; each other one as if it alone were good with them.
 fn by_the_rules(sorted: &[&Candidate], keep: &Keep, zone: &TimeZone, now: Timestamp) -> Vec<(usize, Reason)> {
-    let counted = || sorted.iter().copied().enumerate().filter(|(_, backup)| !is_from_the_future(backup, now));
-    let good: Vec<Entry<'_>> = counted().filter(|(_, backup)| backup.good).collect();
+    let counted = sorted.iter().copied().enumerate().filter(|(_, backup)| !is_from_the_future(backup, now));
+    let (good, others): (Vec<Entry<'_>>, Vec<Entry<'_>>) = counted.partition(|(_, backup)| backup.good);
     let mut chosen = select(keep, &good, zone, now);
-    let all: Vec<Entry<'_>> = counted().collect();
-    if all.len() > good.len() {
-        let beside = select(keep, &all, zone, now).into_iter().filter(|(index, _)| !sorted[*index].good);
-        chosen.extend(beside);
+    for other in others {
+        let mut with = good.clone();
+        with.insert(good.partition_point(|(index, _)| *index < other.0), other);
+        chosen.extend(select(keep, &with, zone, now).into_iter().filter(|(index, _)| *index == other.0));
     }
     chosen
 }

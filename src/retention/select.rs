@@ -5,10 +5,9 @@ use std::num::NonZeroU32;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::decide::Candidate;
 use super::period::Period;
-use super::{Keep, Reason};
-use crate::model::{BackupType, Timespan};
+use super::{Candidate, Keep, Reason};
+use crate::model::Timespan;
 
 /// A backup that may be chosen: its place in the caller's list, and itself.
 pub(super) type Entry<'a> = (usize, &'a Candidate);
@@ -16,7 +15,7 @@ pub(super) type Entry<'a> = (usize, &'a Candidate);
 /// What every rule of `keep` chooses among `set`, which is sorted, the newest first.
 pub(super) fn select(keep: &Keep, set: &[Entry<'_>], zone: &TimeZone, now: Timestamp) -> Vec<(usize, Reason)> {
     let mut chosen = Vec::new();
-    let full = |(_, backup): &&Entry<'_>| backup.id.kind() == BackupType::Full;
+    let full = |(_, backup): &&Entry<'_>| backup.is_full();
     let young = |(_, backup): &&Entry<'_>, than| is_younger(backup.id.started(), than, now);
 
     count(&mut chosen, "last", keep.last, set.iter().map(|(index, _)| (*index, None)));

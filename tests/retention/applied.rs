@@ -84,7 +84,7 @@ fn a_backup_is_followed_by_retention_where_it_went_and_nowhere_else() {
             .replace("destinations = [\"local\"]", "destinations = [\"local\", \"second\"]"),
     );
     bench.ok(&["backup", "shop", "--to", "second"]);
-    assert_eq!(bench.folder(&made[0]).exists(), true, "the backup went to another destination");
+    assert!(bench.folder(&made[0]).exists(), "the backup went to another destination");
     bench.ok(&["backup", "shop"]);
     assert_eq!([0, 1, 2].map(|n| bench.folder(&made[n]).exists()), [false, false, true]);
 }

@@ -7,18 +7,19 @@ use jiff::{SignedDuration, Timestamp};
 use qbackd::model::{BackupId, BackupType};
 use qbackd::retention::{Candidate, Keep};
 
+/// The number of the period that an instant lies in.
+type Period = fn(Timestamp, &TimeZone) -> i64;
+
 /// The ids of what stays.
 pub fn kept(backups: &[Candidate], keep: &Keep, zone: &TimeZone, now: Timestamp) -> BTreeSet<BackupId> {
     let by_id: BTreeMap<&BackupId, &Candidate> = backups.iter().map(|b| (&b.id, b)).collect();
-    let past: Vec<&Candidate> = backups.iter().filter(|b| b.id.started() <= now).collect();
-    let good: Vec<&Candidate> = past.iter().copied().filter(|b| b.good).collect();
+    let good: Vec<&Candidate> = backups.iter().filter(|b| b.id.started() <= now && b.good).collect();
     let Some(best) = newest(good.iter().copied().filter(|b| is_full(b))) else {
         return backups.iter().map(|b| b.id.clone()).collect();
     };
     let mut kept: BTreeSet<&BackupId> = [&best.id].into();
     for backup in backups {
-        let among = if backup.good { &good } else { &past };
-        if backup.pinned || backup.id.started() > now || any_rule(backup, among, keep, zone, now) {
+        if backup.pinned || backup.id.started() > now || any_rule(backup, &good, keep, zone, now) {
             kept.insert(&backup.id);
         }
     }
@@ -57,7 +58,7 @@ fn any_rule(b: &Candidate, among: &[&Candidate], keep: &Keep, zone: &TimeZone, n
     let young = |than: Option<qbackd::model::Timespan>| {
         than.is_some_and(|than| age <= SignedDuration::try_from(than.0).unwrap())
     };
-    let periods: [(Option<std::num::NonZeroU32>, fn(Timestamp, &TimeZone) -> i64); 5] =
+    let periods: [(Option<std::num::NonZeroU32>, Period); 5] =
         [(keep.hourly, hour), (keep.daily, day), (keep.weekly, week), (keep.monthly, month), (keep.yearly, year)];
     let first_of = periods.iter().any(|(limit, period)| {
         let mine = period(b.id.started(), zone);
