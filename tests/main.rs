@@ -35,6 +35,7 @@ mod keys;
 mod kill;
 mod manifest;
 mod manual;
+mod notify;
 mod order;
 mod pipeline;
 mod plugin;

@@ -6,5 +6,6 @@ pub mod fixture;
 pub mod keys;
 pub mod memory;
 pub mod mounts;
+pub mod sinks;
 pub mod sqlite;
 pub mod tree;
