@@ -50,6 +50,16 @@ fn a_redirect_is_followed_where_the_message_survives_and_stays_with_its_host() {
 }
 
 #[test]
+fn a_proxy_is_asked_for_what_is_elsewhere_and_not_for_this_machine() {
+    let sink = Sink::http();
+    let (elsewhere, here) = (webhook("http://hooks.invalid/hook"), webhook(&sink.url("hook")));
+    let (code, _, err) = said(elsewhere.test().env("http_proxy", sink.url("")));
+    assert_eq!((code, &sink.next()["path"]), (Some(0), &"http://hooks.invalid/hook".into()), "{err}");
+    let (code, _, err) = said(here.test().env("http_proxy", "http://127.0.0.1:1"));
+    assert_eq!((code, &sink.next()["path"]), (Some(0), &"/hook".into()), "{err}");
+}
+
+#[test]
 fn one_that_hangs_is_given_up_in_time() {
     let sink = Sink::http();
     let begun = Instant::now();

@@ -109,3 +109,18 @@ fn a_reader_that_the_server_refuses_is_an_error_with_its_words() {
     let hung = plain(&sink, "'hang@example.org'").send_within(&failed(), std::time::Duration::from_millis(500));
     assert_eq!(hung.unwrap_err().kind(), qbackd::error::Kind::TimedOut);
 }
+
+#[test]
+fn a_reader_who_is_gone_does_not_keep_the_mail_from_the_others() {
+    let sink = Sink::mail();
+    let bench = plain(&sink, "['ops@example.org', 'nobody@example.org', 'dba@example.org']");
+    let (code, _, err) = said(&mut bench.test());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("does not take mail for nobody@example.org") && err.contains("no such user"), "{err}");
+    assert_eq!(
+        (sink.next()["to"].clone(), sink.next()["to"].clone()),
+        (json!(["ops@example.org"]), json!(["dba@example.org"]))
+    );
+    let none = plain(&sink, "['nobody@example.org', 'nobody@example.com']").send(&failed()).unwrap_err();
+    assert!(none.line().contains("no such user here") && sink.is_silent(), "{none}");
+}

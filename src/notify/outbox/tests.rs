@@ -22,10 +22,8 @@ impl Courier for Script {
         if self.hanging.contains(&to.name.to_string()) {
             std::future::pending::<()>().await;
         }
-        match self.broken.lock().unwrap().contains(&to.name.to_string()) {
-            true => Err(Error::failed("nobody is there")),
-            false => Ok(()),
-        }
+        let broken = self.broken.lock().unwrap().contains(&to.name.to_string());
+        if broken { Err(Error::failed("nobody is there")) } else { Ok(()) }
     }
 }
 
