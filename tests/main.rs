@@ -37,6 +37,7 @@ mod keys;
 mod kill;
 mod manifest;
 mod manual;
+mod notify;
 mod order;
 mod pipeline;
 mod plugin;

@@ -1,5 +1,6 @@
 //! One POST over HTTP: TLS, limits of time, redirects, and errors that say what the other side answered.
 
+use std::net::IpAddr;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Post {
     pub(super) async fn send(self, limit: Duration) -> Result<()> {
         let place = origin(&self.url);
         let failed = |e: reqwest::Error| cannot(&place, e);
-        let client = client(limit, self.url.scheme() == "http").map_err(failed)?;
+        let client = client(limit, &self.url).map_err(failed)?;
         let answer = client.post(self.url).headers(self.headers).body(self.body).send().await.map_err(failed)?;
         let status = answer.status();
         if status.is_success() {
@@ -79,16 +80,23 @@ impl Post {
 }
 
 /// A client for one POST: what is idle for days keeps no connection, and sees the certificates of the day.
-fn client(limit: Duration, plain: bool) -> reqwest::Result<Client> {
+fn client(limit: Duration, url: &Url) -> reqwest::Result<Client> {
     install();
-    let builder = Client::builder()
+    let mut builder = Client::builder()
         .user_agent(concat!("qbackd/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT.min(limit))
         .timeout(limit)
         .referer(false)
         .redirect(Policy::custom(follow));
-    // Without TLS no certificates are needed: a machine may have none.
-    if plain { builder.tls_certs_only([]).build() } else { builder.build() }
+    if url.scheme() == "http" {
+        // Without TLS no certificates are needed: a machine may have none.
+        builder = builder.tls_certs_only([]);
+    }
+    if url.host_str().is_some_and(is_here) {
+        // What is on this machine no proxy reaches.
+        builder = builder.no_proxy();
+    }
+    builder.build()
 }
 
 /// 307 and 308 keep the message; the others would make a GET of it, which loses it. Another host does not get what is for this
@@ -110,6 +118,11 @@ fn install() {
         // An error means that somebody else chose before: it is the one we have.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+}
+
+fn is_here(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Scheme, host and port: what may be told of an address.

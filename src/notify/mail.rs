@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor};
@@ -14,6 +16,8 @@ use super::message::{Message, clean};
 use super::options::{Email, MailTls};
 use super::secrets::Secrets;
 use crate::error::{Error, Kind, Result};
+
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// Where mail is handed in, with every default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +78,8 @@ fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Hands the message to the server. It arrived if the server took it for every reader.
+/// Hands the message to the server. It arrived if the server took it for every reader, or for some and said that it never will
+/// for the others; those are named in the journal.
 ///
 /// # Errors
 /// The server cannot be reached, is not who it should be, or refuses sender, reader or message.
@@ -83,16 +88,14 @@ pub(super) async fn send(email: &Email, message: &Message, limit: Duration, secr
     let server = Server::of(email).ok_or_else(|| wrong("`server` is no `HOST:PORT`"))?;
     let mail = compose(email, message)?;
     let place = format!("{}:{}", server.host, server.port);
-    let failed = |e: lettre::transport::smtp::Error| cannot(&place, &server, e);
+    let failed = |e: smtp::Error| cannot(&place, &server, e);
     let tls = match server.tls {
         MailTls::None => Tls::None,
         MailTls::StartTls => Tls::Required(TlsParameters::new(server.host.clone()).map_err(failed)?),
         MailTls::Tls => Tls::Wrapper(TlsParameters::new(server.host.clone()).map_err(failed)?),
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
-        .port(server.port)
-        .tls(tls)
-        .timeout(Some(CONNECT_LIMIT.min(limit)));
+    let mut transport =
+        Transport::builder_dangerous(&server.host).port(server.port).tls(tls).timeout(Some(CONNECT_LIMIT.min(limit)));
     if let (Some(user), Some(password)) = (&email.username, &email.password) {
         if !server.keeps_secrets() {
             return Err(
@@ -102,7 +105,33 @@ pub(super) async fn send(email: &Email, message: &Message, limit: Duration, secr
         let password = secrets.fetch(password).await?;
         transport = transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
     }
-    transport.build().send(mail).await.map_err(failed)?;
+    let transport = transport.build();
+    match transport.send_raw(mail.envelope(), &mail.formatted()).await {
+        Ok(_) => Ok(()),
+        Err(e) if e.is_permanent() && email.to.0.len() > 1 => one_by_one(&transport, &mail, e).await.map_err(failed),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// One reader who is gone must not keep an alarm from the others: each gets it alone. It failed if nobody did, for the reason
+/// that the server had for all.
+async fn one_by_one(transport: &Transport, mail: &Mail, why: smtp::Error) -> Result<(), smtp::Error> {
+    let bytes = mail.formatted();
+    let (mut taken, mut refused) = (false, Vec::new());
+    for to in mail.envelope().to() {
+        let alone = Envelope::new(mail.envelope().from().cloned(), vec![to.clone()]);
+        let Ok(alone) = alone else { continue };
+        match transport.send_raw(&alone, &bytes).await {
+            Ok(_) => taken = true,
+            Err(e) => refused.push((to, e)),
+        }
+    }
+    if !taken {
+        return Err(why);
+    }
+    for (to, e) in refused {
+        tracing::warn!("the mail server does not take mail for {to}: {}", clean(&e.to_string()));
+    }
     Ok(())
 }
 
@@ -131,7 +160,7 @@ fn compose(email: &Email, message: &Message) -> Result<Mail> {
         .map_err(|e| Error::failed("cannot write the mail").because(e))
 }
 
-fn cannot(place: &str, server: &Server, error: lettre::transport::smtp::Error) -> Error {
+fn cannot(place: &str, server: &Server, error: smtp::Error) -> Error {
     let kind = if error.is_timeout() { Kind::TimedOut } else { Kind::Failed };
     let tls = error.is_tls();
     let made = Error::new(kind, format!("cannot hand in mail at {place}")).because(error);

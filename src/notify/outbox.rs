@@ -64,11 +64,14 @@ impl Courier for Post {
     }
 }
 
+/// A queue and the task that empties it, for each notifier that was told anything.
+type Boxes = BTreeMap<Name, (Arc<Queue>, JoinHandle<()>)>;
+
 /// The messages on their way, by notifier.
 pub struct Outbox {
     courier: Arc<dyn Courier>,
     clock: Arc<dyn Clock>,
-    boxes: Mutex<BTreeMap<Name, (Arc<Queue>, JoinHandle<()>)>>,
+    boxes: Mutex<Boxes>,
 }
 
 struct Letter {
@@ -179,7 +182,7 @@ impl Outbox {
         queue.put(to, notice);
     }
 
-    fn boxes(&self) -> MutexGuard<'_, BTreeMap<Name, (Arc<Queue>, JoinHandle<()>)>> {
+    fn boxes(&self) -> MutexGuard<'_, Boxes> {
         self.boxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

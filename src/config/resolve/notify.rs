@@ -129,12 +129,18 @@ impl Resolver<'_, '_> {
             Some(_) => {}
         }
         match (&email.username, &email.password) {
-            (Some(_), None) => {
-                self.error("`username` without `password`", section.value("username"), "who is that?", "")
-            }
-            (None, Some(_)) => {
-                self.error("`password` without `username`", section.value("password"), "whose is it?", "")
-            }
+            (Some(_), None) => self.error(
+                "`username` without `password`",
+                section.value("username"),
+                "no `password` belongs to it",
+                "",
+            ),
+            (None, Some(_)) => self.error(
+                "`password` without `username`",
+                section.value("password"),
+                "no `username` says whose it is",
+                "",
+            ),
             _ => {}
         }
         if let Some(password) = &email.password {

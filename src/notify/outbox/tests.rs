@@ -22,10 +22,8 @@ impl Courier for Script {
         if self.hanging.contains(&to.name.to_string()) {
             std::future::pending::<()>().await;
         }
-        match self.broken.lock().unwrap().contains(&to.name.to_string()) {
-            true => Err(Error::failed("nobody is there")),
-            false => Ok(()),
-        }
+        let broken = self.broken.lock().unwrap().contains(&to.name.to_string());
+        if broken { Err(Error::failed("nobody is there")) } else { Ok(()) }
     }
 }
 
@@ -68,9 +66,8 @@ async fn a_message_is_tried_again_with_pauses_that_double_until_it_is_taken() {
 
     script.broken.lock().unwrap().clear();
     outbox.tell(&named("ops"), &notice("second"));
-    let mut subjects = || async { heard.recv().await.unwrap().1.subject() };
-    assert_eq!(subjects().await, "[qbackd] first on db1");
-    assert_eq!(subjects().await, "[qbackd] second on db1");
+    assert_eq!(heard.recv().await.unwrap().1.subject(), "[qbackd] first on db1");
+    assert_eq!(heard.recv().await.unwrap().1.subject(), "[qbackd] second on db1");
     assert_eq!(outbox.close(Duration::from_secs(5)).await, 0);
 }
 
