@@ -38,4 +38,5 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod status;
 mod systemd;

@@ -2,6 +2,7 @@
 
 pub mod ask;
 mod backup;
+mod change;
 mod check;
 mod completions;
 mod delete;
@@ -17,11 +18,15 @@ mod list;
 mod logging;
 mod output;
 pub mod owner;
+mod pause;
 pub mod progress;
 mod report;
+mod reset_failed;
 mod restore;
+mod resume;
 mod show;
 pub mod signals;
+mod status;
 mod r#try;
 mod verify;
 
@@ -31,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 
 const ABOUT: &str = "qbackd backs up databases: it dumps with the database's own tools, compresses, encrypts, stores, and \
                      proves that it can be brought back.";
@@ -57,6 +62,7 @@ First steps:
   qbackd init                    write a first configuration
   qbackd check                   see whether it is right
   qbackd backup --all            make backups
+  qbackd status                  see where they stand
   qbackd restore shop --dry-run  see how they would come back";
 
 #[derive(Debug, Parser)]
@@ -98,6 +104,7 @@ enum Verb {
     Try(r#try::Args),
     Init(init::Args),
     Check(check::Args),
+    Status(status::Args),
     Backup(backup::Args),
     List(list::Args),
     Show(show::Args),
@@ -106,6 +113,9 @@ enum Verb {
     Download(download::Args),
     Verify(verify::Args),
     Delete(delete::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    ResetFailed(reset_failed::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
 }
@@ -125,7 +135,10 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = signals::exit_code(&error);
-            output::error(&error, code, cli.global.json);
+            // A status that is not well was shown, and says so itself.
+            if error.kind() != Kind::Degraded {
+                output::error(&error, code, cli.global.json);
+            }
             ExitCode::from(code)
         }
     }
@@ -137,6 +150,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Try(args) => r#try::run(args, global),
         Verb::Init(args) => init::run(args, global),
         Verb::Check(args) => check::run(args, global),
+        Verb::Status(args) => status::run(args, global),
         Verb::Backup(args) => backup::run(args, global),
         Verb::List(args) => list::run(args, global),
         Verb::Show(args) => show::run(args, global),
@@ -145,6 +159,9 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Download(args) => download::run(args, global),
         Verb::Verify(args) => verify::run(args, global),
         Verb::Delete(args) => delete::run(args, global),
+        Verb::Pause(args) => pause::run(args, global),
+        Verb::Resume(args) => resume::run(args, global),
+        Verb::ResetFailed(args) => reset_failed::run(args, global),
         Verb::Keygen(args) => keygen::run(args, global),
         Verb::Completions(args) => completions::run(args),
     }
