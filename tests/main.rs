@@ -42,4 +42,5 @@ mod order;
 mod pipeline;
 mod plugin;
 mod retention;
+mod status;
 mod systemd;

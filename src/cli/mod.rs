@@ -3,6 +3,7 @@
 pub mod ask;
 mod backup;
 mod cancel;
+mod change;
 mod check;
 mod completions;
 mod daemon;
@@ -21,14 +22,18 @@ mod logging;
 mod notify;
 mod output;
 pub mod owner;
+mod pause;
 pub mod progress;
 mod prune;
 mod reload;
 mod report;
+mod reset_failed;
 mod restore;
 mod serve;
+mod resume;
 mod show;
 pub mod signals;
+mod status;
 mod r#try;
 mod verify;
 
@@ -40,7 +45,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 pub use serve::Serve;
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 
 const ABOUT: &str = "qbackd backs up databases: it dumps with the database's own tools, compresses, encrypts, stores, and \
                      proves that it can be brought back.";
@@ -66,6 +71,7 @@ First steps:
   qbackd init                    write a first configuration
   qbackd check                   see whether it is right
   qbackd backup --all            make backups
+  qbackd status                  see where they stand
   qbackd restore shop --dry-run  see how they would come back";
 
 #[derive(Debug, Parser)]
@@ -113,6 +119,7 @@ enum Verb {
     Check(check::Args),
     Diff(diff::Args),
     Reload(reload::Args),
+    Status(status::Args),
     Backup(backup::Args),
     Cancel(cancel::Args),
     List(list::Args),
@@ -124,6 +131,9 @@ enum Verb {
     Delete(delete::Args),
     Notify(notify::Args),
     Prune(prune::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    ResetFailed(reset_failed::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
 }
@@ -143,7 +153,10 @@ fn run(args: impl IntoIterator<Item = OsString>, serve: Serve) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = signals::exit_code(&error);
-            output::error(&error, code, cli.global.json);
+            // A status that is not well was shown, and says so itself.
+            if error.kind() != Kind::Degraded {
+                output::error(&error, code, cli.global.json);
+            }
             ExitCode::from(code)
         }
     }
@@ -158,6 +171,7 @@ fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
         Verb::Check(args) => check::run(args, global),
         Verb::Diff(args) => diff::run(args, global),
         Verb::Reload(args) => reload::run(args, global),
+        Verb::Status(args) => status::run(args, global),
         Verb::Backup(args) => backup::run(args, global),
         Verb::Cancel(args) => cancel::run(args, global),
         Verb::List(args) => list::run(args, global),
@@ -169,6 +183,9 @@ fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
         Verb::Delete(args) => delete::run(args, global),
         Verb::Notify(args) => notify::run(args, global),
         Verb::Prune(args) => prune::run(args, global),
+        Verb::Pause(args) => pause::run(args, global),
+        Verb::Resume(args) => resume::run(args, global),
+        Verb::ResetFailed(args) => reset_failed::run(args, global),
         Verb::Keygen(args) => keygen::run(args, global),
         Verb::Completions(args) => completions::run(args),
     }

@@ -38,8 +38,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("policy", "randomized_delay", DAEMON),
     ("policy", "persistent", DAEMON),
     ("policy", "not_between", DAEMON),
-    ("policy", "pause_after", DAEMON),
-    ("policy", "stale_after", DAEMON),
     ("policy", "notify", DAEMON),
     ("policy", "owner", DAEMON),
     ("database", "password", ENGINES),

@@ -181,3 +181,33 @@ pub struct Line {
     /// What was said.
     pub text: String,
 }
+
+#[cfg(test)]
+impl Run {
+    /// A backup of `shop` that ended so at `at`.
+    pub(crate) fn example(at: Timestamp, outcome: Outcome) -> Self {
+        let error = (outcome != Outcome::Succeeded).then(|| "backup of shop failed: connection refused".to_owned());
+        Self {
+            id: RunId::new(at, "db1"),
+            kind: RunKind::Backup,
+            database: Name::try_from("shop".to_owned()).expect("a name"),
+            destinations: vec!["local".into()],
+            backup: Some(BackupId::new(at, crate::model::BackupType::Full)),
+            started: at,
+            ended: Some(at),
+            outcome: Some(outcome),
+            initiated_by: "the schedule".into(),
+            due: Some(at),
+            attempt: Some(1),
+            error,
+            hint: None,
+            plain_bytes: (outcome == Outcome::Succeeded).then_some(1 << 20),
+            stored_bytes: None,
+            tables: (outcome == Outcome::Succeeded).then_some(84),
+            rows: None,
+            notes: Vec::new(),
+            phases: Vec::new(),
+            lock: String::new(),
+        }
+    }
+}

@@ -156,7 +156,7 @@ fn notice(event: Event, text: String, run: &Run, rules: &Rules, now: Timestamp) 
 }
 
 /// What went wrong, without what everybody knows: that it was the backup of this database.
-fn cause(run: &Run) -> Option<String> {
+pub(super) fn cause(run: &Run) -> Option<String> {
     let known = format!("backup of {} failed: ", run.database);
     run.error.as_deref().map(|error| error.strip_prefix(&known).unwrap_or(error).to_owned())
 }
@@ -164,3 +164,6 @@ fn cause(run: &Run) -> Option<String> {
 fn times(n: u32, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,7 +134,8 @@ fn backup(run: &Run) -> Option<Backup> {
 }
 
 fn failure(run: &Run) -> Failure {
-    let error = run.error.clone().unwrap_or_else(|| run.outcome.map_or_else(String::new, |how| how.to_string()));
+    let error =
+        super::failures::cause(run).unwrap_or_else(|| run.outcome.map_or_else(String::new, |how| how.to_string()));
     Failure { run: run.id.clone(), at: ended(run), error, hint: run.hint.clone() }
 }
 
@@ -200,3 +201,6 @@ fn length(from: Timestamp, now: Timestamp) -> String {
     let seconds = u64::try_from(now.duration_since(from).as_secs()).unwrap_or(0);
     rough(seconds).unwrap_or_else(|| "less than a minute".into())
 }
+
+#[cfg(test)]
+mod tests;
