@@ -26,6 +26,7 @@ mod bad_input;
 mod by_hand;
 mod command_line;
 mod configuration;
+mod control;
 mod counting;
 mod destination;
 mod documents;

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -49,6 +49,10 @@ impl Default for Limits {
 
 /// How long requests that are being answered may take when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
+/// Callers over the limits who are told so at the same time; more are hung up on.
+const REFUSED: usize = 64;
+/// How long one of them may take to ask.
+const SHORT: Duration = Duration::from_secs(1);
 /// How long to wait when the process has no descriptor left for a caller.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
@@ -67,43 +71,46 @@ pub(super) struct Office {
 pub async fn serve(socket: Socket, desk: Arc<dyn Desk>, limits: Limits, started: Timestamp, stop: CancellationToken) {
     let office = Office { desk, limits, started, stop: stop.clone() };
     let app = routes().with_state(office);
-    let mut open = Open::default();
+    let busy = Router::new().fallback(overloaded);
+    let (mut open, mut refused) = (Open::default(), JoinSet::new());
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             Some(gone) = open.tasks.join_next_with_id() => open.left(gone),
+            Some(_) = refused.join_next() => {}
             (stream, peer) = accept(&socket.listener) => {
-                if !open.admits(&peer, &limits) {
-                    // A caller who does not take these few bytes gets none.
-                    let _ = stream.try_write(&overloaded());
-                    continue;
+                if open.admits(&peer, &limits) {
+                    let app = app.clone().layer(Extension(peer));
+                    open.entered(&peer, converse(stream, app, limits.head, limits.patience, stop.clone()));
+                } else if refused.len() < REFUSED {
+                    refused.spawn(converse(stream, busy.clone(), limits.head, SHORT, stop.clone()));
                 }
-                let service = TowerToHyperService::new(app.clone().layer(Extension(peer)));
-                let connection = http1::Builder::new()
-                    .keep_alive(false)
-                    .max_buf_size(limits.head)
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits.patience)
-                    .serve_connection(TokioIo::new(stream), service);
-                let stop = stop.clone();
-                open.entered(&peer, async move {
-                    let mut connection = pin!(connection);
-                    // What goes wrong on a connection is the caller's: broken off, or no HTTP.
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = stop.cancelled() => {
-                            connection.as_mut().graceful_shutdown();
-                            connection.await
-                        }
-                    }
-                    .unwrap_or_else(|e| tracing::debug!("control connection: {e}"));
-                });
             }
         }
     }
     drop(socket);
     let _ = timeout(GRACE, open.tasks.join_all()).await;
+}
+
+/// Answers the one request of a connection.
+async fn converse(stream: UnixStream, app: Router, head: usize, patience: Duration, stop: CancellationToken) {
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(head)
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = pin!(connection);
+    // What goes wrong on a connection is the caller's: broken off, or no HTTP.
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+    .unwrap_or_else(|e| tracing::debug!("control connection: {e}"));
 }
 
 /// The next caller the kernel can name.
