@@ -1,5 +1,6 @@
 //! The history file: migrations, one writer, dead runs, damage.
 
+mod databases;
 mod file;
 
 use std::io::{BufRead, BufReader, Write};
@@ -35,11 +36,14 @@ fn refused(dir: &Path) -> Error {
 
 fn backup_of(database: &str) -> NewRun {
     NewRun {
+        id: None,
         kind: RunKind::Backup,
         database: name(database),
         destinations: vec!["local".into()],
         backup: Some(BackupId::new(SystemClock.now(), BackupType::Full)),
         initiated_by: "a test".into(),
+        due: None,
+        attempt: None,
     }
 }
 

@@ -39,3 +39,4 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod systemd;

@@ -3,6 +3,8 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::timespan::rough;
+
 /// An instant in the machine's time zone, with its offset: `2026-11-20 03:00:00 +01:00`.
 pub(super) fn local(at: Timestamp) -> String {
     in_zone(at, TimeZone::system())
@@ -19,18 +21,6 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
         (None, _) => "now".into(),
         (Some(length), false) => format!("{length} ago"),
         (Some(length), true) => format!("in {length}"),
-    }
-}
-
-/// The largest unit that fits, as people say it; nothing below a minute.
-fn rough(seconds: u64) -> Option<String> {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => None,
-        (0, 0, m) => Some(format!("{m}m")),
-        // Up to two days hours say more.
-        (0 | 1, h, _) => Some(format!("{h}h")),
-        (d, ..) => Some(format!("{d}d")),
     }
 }
 

@@ -4,10 +4,12 @@
 
 pub mod client;
 pub mod problem;
+pub mod status;
 pub mod wire;
 
 pub use client::{Client, Follow};
 pub use problem::Problem;
+pub use status::{DatabaseStatus, State, Status};
 pub use wire::{
     Backup, Build, Changed, Delete, Document, Ended, Entry, Handle, History, Made, Prune, Reload, Restore, Started,
     Tick,

@@ -9,6 +9,8 @@ use crate::model::{BackupId, Name, Outcome, RunId, RunKind};
 /// A run that is about to start.
 #[derive(Debug, Clone)]
 pub struct NewRun {
+    /// Its id, if whoever starts it wants to know it before; a new one otherwise.
+    pub id: Option<RunId>,
     /// What it does.
     pub kind: RunKind,
     /// The database it is about.
@@ -19,6 +21,10 @@ pub struct NewRun {
     pub backup: Option<BackupId>,
     /// Who asked, for people: `root on the command line`, `the schedule`.
     pub initiated_by: String,
+    /// The instant of its calendar that a run by schedule is for; none for one by hand.
+    pub due: Option<Timestamp>,
+    /// Which attempt at that instant it is, from 1; none for one by hand.
+    pub attempt: Option<u32>,
 }
 
 /// How a run ended and what came of it. `None` means unknown.
@@ -105,6 +111,10 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// Who asked.
     pub initiated_by: String,
+    /// The instant of its calendar that a run by schedule was for, to the millisecond.
+    pub due: Option<Timestamp>,
+    /// Which attempt at that instant it was, from 1.
+    pub attempt: Option<u32>,
     /// What went wrong, on one line.
     pub error: Option<String>,
     /// What to do about it.

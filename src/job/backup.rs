@@ -57,11 +57,14 @@ pub async fn backup(
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Backup,
         database: name.clone(),
         destinations: vec![destination.to_string()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: context.scheduled.map(|scheduled| scheduled.due),
+        attempt: context.scheduled.map(|scheduled| scheduled.attempt),
     };
     recorded(context, new, Some(&lock), |run| async move {
         let made = make(context, database, &destination, &at, &run, progress).await;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Database, Plan};
@@ -33,8 +34,21 @@ pub struct Context {
     pub host: String,
     /// Who asked: `schedule`, or a user and a verb.
     pub initiated_by: String,
+    /// The id the run is to have; a new one otherwise.
+    pub run: Option<RunId>,
+    /// What a run by schedule is for; none for one by hand.
+    pub scheduled: Option<Scheduled>,
     /// Fires when the work must stop.
     pub cancel: CancellationToken,
+}
+
+/// What a run by schedule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The instant of the calendar.
+    pub due: Timestamp,
+    /// Which attempt at it this is, from 1.
+    pub attempt: u32,
 }
 
 /// Identities and a passphrase as a person gave them, besides those of the configuration.

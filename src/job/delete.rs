@@ -59,11 +59,14 @@ pub async fn delete(context: &Context, planned: Planned) -> Result<Manifest> {
     let at = planned.manifest.reference();
     let lock = lock::hold(&context.state, &at.database)?;
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Delete,
         database: at.database.clone(),
         destinations: vec![planned.at().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     let gone = recorded(context, new, Some(&lock), |_| async {
         planned.repository.delete(&at).await.map_err(|e| e.during(format!("cannot delete {at}")))?;

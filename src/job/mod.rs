@@ -7,13 +7,17 @@ pub mod backup;
 pub mod context;
 pub mod delete;
 pub mod download;
+pub mod failures;
 pub mod limits;
+pub mod overview;
+pub mod pausing;
 pub mod place;
 pub mod recorded;
 pub mod restore;
+pub mod standing;
 pub mod verify;
 pub mod wanted;
 
-pub use context::Context;
+pub use context::{Context, Scheduled};
 pub use place::Place;
 pub use wanted::Wanted;

@@ -55,11 +55,14 @@ pub(super) fn record_refusal(
         return Ok(());
     };
     let new = NewRun {
+        id: context.run.clone(),
         kind,
         database: database.clone(),
         destinations: context.places(from, Some(database)).iter().map(ToString::to_string).collect(),
         backup: None,
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     let run = context.history.begin(new, None)?;
     context.history.finish(&run, Ending::of(error))

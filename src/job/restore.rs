@@ -175,11 +175,14 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
     let manifest = planned.manifest().clone();
     let at = manifest.reference();
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Restore,
         database: at.database.clone(),
         destinations: vec![planned.from().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     // In its own place a database has one run at a time, whatever the run does.
     let lock = match (&planned.request.to, context.plan.databases.contains_key(&at.database)) {

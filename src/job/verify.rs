@@ -70,11 +70,14 @@ pub async fn verify(
     };
     let at = manifest.reference();
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Verify,
         database: at.database.clone(),
         destinations: vec![repository.label().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     recorded(context, new, None, |_| async {
         let proven = async {
