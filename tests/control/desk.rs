@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use qbackd::config::{Plan, load};
 use qbackd::control::wire::{Backup, Changed, Delete, Document, Ended, Handle, History, Prune, Reload};
+use qbackd::control::{DatabaseStatus, Status};
 use qbackd::daemon::control::{Caller, Desk, Entry, Stage, Watch};
 use qbackd::error::{Error, Kind, Result};
 use qbackd::history::{History as Record, NewRun, Run, StateDir};
@@ -129,10 +131,9 @@ impl Desk for Fake {
         Ok(self.reload.lock().unwrap().clone())
     }
 
-    async fn status(&self, names: &[Name], by: &Caller) -> Result<Document> {
-        let all: Vec<_> = self.plan.databases.keys().filter(|name| by.sees(name)).collect();
-        let named: Vec<_> = all.into_iter().filter(|name| names.is_empty() || names.contains(name)).collect();
-        Ok(serde_json::json!({ "databases": named }))
+    async fn status(&self, names: &[Name]) -> Result<Status> {
+        let databases = self.plan.databases.keys().filter(|name| names.is_empty() || names.contains(name)).map(unknown);
+        Ok(Status { at: Timestamp::UNIX_EPOCH, daemon: None, problems: Vec::new(), databases: databases.collect() })
     }
 
     async fn history(&self, ask: History, by: &Caller) -> Result<mpsc::Receiver<Result<Entry>>> {
@@ -155,12 +156,23 @@ impl Desk for Fake {
     }
 }
 
+/// A database that was never backed up.
+fn unknown(name: &Name) -> DatabaseStatus {
+    serde_json::from_value(serde_json::json!({
+        "name": name, "state": "validating", "stale": false, "failures": 0,
+    }))
+    .unwrap()
+}
+
 /// A run of shop, as the history has it.
 pub fn a_run() -> Run {
     let dir = tempfile::tempdir().unwrap();
     let state = Arc::new(StateDir::prepare(dir.path()).unwrap());
     let (history, _) = Record::open(state, "host", Arc::new(SystemClock)).unwrap();
     let new = NewRun {
+        id: None,
+        due: None,
+        attempt: None,
         kind: RunKind::Backup,
         database: "shop".parse().unwrap(),
         destinations: Vec::new(),

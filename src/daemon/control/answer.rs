@@ -32,7 +32,7 @@ impl From<Error> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self.0.kind() {
-            Kind::Failed | Kind::Consequence => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Failed | Kind::Consequence | Kind::Degraded => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::Usage => StatusCode::BAD_REQUEST,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::TryAgain | Kind::Interrupted => StatusCode::CONFLICT,

@@ -1,14 +1,10 @@
 //! Accepts callers and keeps each within limits: how many, how slow, how large. One connection is one request.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
@@ -19,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::answer::overloaded;
 use super::routes::routes;
 use super::{Desk, Socket};
+use crate::daemon::http::converse;
 
 /// How much callers may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the head of a request.
-    pub head: usize,
     /// Bytes of the body of a request.
     pub body: usize,
     /// How long the head may take, and then the body.
@@ -37,13 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            head: 64 << 10,
-            body: 64 << 10,
-            patience: Duration::from_secs(10),
-            connections_of_one: 64,
-            connections: 256,
-        }
+        Self { body: 64 << 10, patience: Duration::from_secs(10), connections_of_one: 64, connections: 256 }
     }
 }
 
@@ -82,35 +71,15 @@ pub async fn serve(socket: Socket, desk: Arc<dyn Desk>, limits: Limits, started:
             (stream, peer) = accept(&socket.listener) => {
                 if open.admits(&peer, &limits) {
                     let app = app.clone().layer(Extension(peer));
-                    open.entered(&peer, converse(stream, app, limits.head, limits.patience, stop.clone()));
+                    open.entered(&peer, converse(stream, app, limits.patience, stop.clone()));
                 } else if refused.len() < REFUSED {
-                    refused.spawn(converse(stream, busy.clone(), limits.head, SHORT, stop.clone()));
+                    refused.spawn(converse(stream, busy.clone(), SHORT, stop.clone()));
                 }
             }
         }
     }
     drop(socket);
     let _ = timeout(GRACE, open.tasks.join_all()).await;
-}
-
-/// Answers the one request of a connection.
-async fn converse(stream: UnixStream, app: Router, head: usize, patience: Duration, stop: CancellationToken) {
-    let connection = http1::Builder::new()
-        .keep_alive(false)
-        .max_buf_size(head)
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-    let mut connection = pin!(connection);
-    // What goes wrong on a connection is the caller's: broken off, or no HTTP.
-    tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    }
-    .unwrap_or_else(|e| tracing::debug!("control connection: {e}"));
 }
 
 /// The next caller the kernel can name.
