@@ -36,6 +36,7 @@ mod keys;
 mod kill;
 mod manifest;
 mod manual;
+mod metrics;
 mod order;
 mod pipeline;
 mod plugin;
