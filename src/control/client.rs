@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::problem::Refusal;
+use super::status::Status;
 use super::wire::{
     Backup, Build, Changed, Delete, Ended, Entry, Handle, History, Prune, Reload, Restore, Started, Tick, VERSION,
 };
@@ -122,7 +123,7 @@ impl Client {
     ///
     /// # Errors
     /// It is not for this caller, or no such database exists.
-    pub async fn status<T: DeserializeOwned>(&self, names: &[Name]) -> Result<T> {
+    pub async fn status(&self, names: &[Name]) -> Result<Status> {
         let names: Vec<&str> = names.iter().map(Name::as_str).collect();
         self.get(&format!("status?names={}", names.join(","))).await
     }

@@ -21,3 +21,5 @@ mod watch;
 mod work;
 
 pub use start::serve;
+mod http;
+pub mod metrics;

@@ -16,14 +16,6 @@ use super::serve::Office;
 use crate::control::problem::{Problem, Refusal};
 use crate::error::{Error, Kind, Result};
 
-/// What a caller over the limits gets, whatever they ask: a whole answer, since nobody reads their request.
-pub(super) fn overloaded() -> Vec<u8> {
-    let error = Error::new(Kind::TryAgain, "the daemon has too many callers").hint("close other connections, or wait");
-    let body = serde_json::json!(Refusal { error: Problem::from(&error) }).to_string();
-    let head = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json";
-    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
 /// A result as an answer.
 pub(super) type Answer<T> = Result<Json<T>, Refused>;
 
@@ -40,7 +32,7 @@ impl From<Error> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self.0.kind() {
-            Kind::Failed | Kind::Degraded | Kind::Vetoed | Kind::Consequence => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Failed | Kind::Consequence | Kind::Degraded | Kind::Vetoed => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::Usage => StatusCode::BAD_REQUEST,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::TryAgain | Kind::Interrupted => StatusCode::CONFLICT,
@@ -51,6 +43,12 @@ impl IntoResponse for Refused {
         };
         (status, Json(Refusal { error: Problem::from(&self.0) })).into_response()
     }
+}
+
+/// What a caller over the limits gets, whatever they ask.
+pub(super) async fn overloaded() -> Response {
+    let error = Error::new(Kind::TryAgain, "the daemon has too many callers").hint("close other connections, or wait");
+    (StatusCode::TOO_MANY_REQUESTS, Refused(error)).into_response()
 }
 
 /// `value` as JSON.

@@ -12,6 +12,7 @@ use super::Caller;
 use super::answer::{Answer, Asked, Refused, as_json, json};
 use super::serve::Office;
 use super::stream::{entries, ticks};
+use crate::control::Status;
 use crate::control::wire::{
     Backup, Build, Changed, Delete, Document, Ended, Handle, History, Prune, Reload, Restore, Started, VERSION,
 };
@@ -49,10 +50,12 @@ struct Which {
     names: String,
 }
 
-async fn status(State(office): State<Office>, by: Caller, Query(which): Query<Which>) -> Answer<Document> {
+async fn status(State(office): State<Office>, by: Caller, Query(which): Query<Which>) -> Answer<Status> {
     let names = which.names.split(',').filter(|name| !name.is_empty()).map(named).collect::<Result<Vec<_>>>()?;
     by.may_see(&names)?;
-    json(office.desk.status(&names, &by).await?)
+    let mut status = office.desk.status(&names).await?;
+    status.databases.retain(|database| by.sees(&database.name));
+    json(status)
 }
 
 async fn backup(State(office): State<Office>, by: Caller, Asked(ask): Asked<Backup>) -> Result<Response, Refused> {

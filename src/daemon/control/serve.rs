@@ -1,14 +1,10 @@
 //! Accepts callers and keeps each within limits: how many, how slow, how large. One connection is one request.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::{Extension, Router};
 use jiff::Timestamp;
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
@@ -19,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::answer::overloaded;
 use super::routes::routes;
 use super::{Desk, Socket};
+use crate::daemon::http::converse;
 
 /// How much callers may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the head of a request.
-    pub head: usize,
     /// Bytes of the body of a request.
     pub body: usize,
     /// How long the head may take, and then the body.
@@ -37,18 +32,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            head: 64 << 10,
-            body: 64 << 10,
-            patience: Duration::from_secs(10),
-            connections_of_one: 64,
-            connections: 256,
-        }
+        Self { body: 64 << 10, patience: Duration::from_secs(10), connections_of_one: 64, connections: 256 }
     }
 }
 
 /// How long requests that are being answered may take when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
+/// Callers over the limits who are told so at the same time; more are hung up on.
+const REFUSED: usize = 64;
+/// How long one of them may take to ask.
+const SHORT: Duration = Duration::from_secs(1);
 /// How long to wait when the process has no descriptor left for a caller.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
@@ -67,38 +60,21 @@ pub(super) struct Office {
 pub async fn serve(socket: Socket, desk: Arc<dyn Desk>, limits: Limits, started: Timestamp, stop: CancellationToken) {
     let office = Office { desk, limits, started, stop: stop.clone() };
     let app = routes().with_state(office);
-    let mut open = Open::default();
+    let busy = Router::new().fallback(overloaded);
+    let (mut open, mut refused) = (Open::default(), JoinSet::new());
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             Some(gone) = open.tasks.join_next_with_id() => open.left(gone),
+            Some(_) = refused.join_next() => {}
             (stream, peer) = accept(&socket.listener) => {
-                if !open.admits(&peer, &limits) {
-                    // A caller who does not take these few bytes gets none.
-                    let _ = stream.try_write(&overloaded());
-                    continue;
+                if open.admits(&peer, &limits) {
+                    let app = app.clone().layer(Extension(peer));
+                    open.entered(&peer, converse(stream, app, limits.patience, stop.clone()));
+                } else if refused.len() < REFUSED {
+                    refused.spawn(converse(stream, busy.clone(), SHORT, stop.clone()));
                 }
-                let service = TowerToHyperService::new(app.clone().layer(Extension(peer)));
-                let connection = http1::Builder::new()
-                    .keep_alive(false)
-                    .max_buf_size(limits.head)
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits.patience)
-                    .serve_connection(TokioIo::new(stream), service);
-                let stop = stop.clone();
-                open.entered(&peer, async move {
-                    let mut connection = pin!(connection);
-                    // What goes wrong on a connection is the caller's: broken off, or no HTTP.
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = stop.cancelled() => {
-                            connection.as_mut().graceful_shutdown();
-                            connection.await
-                        }
-                    }
-                    .unwrap_or_else(|e| tracing::debug!("control connection: {e}"));
-                });
             }
         }
     }
