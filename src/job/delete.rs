@@ -2,51 +2,86 @@
 
 use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun, lock};
-use crate::model::{Manifest, Outcome, RunKind};
-use crate::repository::{Plain, Repository};
+use crate::model::{BackupId, BackupRef, Outcome, RunKind};
+use crate::repository::{Listing, Plain, Repository};
 
 /// A deletion that was planned and can be done.
 pub struct Planned {
     /// What is to go.
-    pub manifest: Manifest,
-    /// Whether no other backup of the database would be left there.
+    pub at: BackupRef,
+    /// How much lies there, in bytes; `None` if its manifest cannot tell.
+    pub stored_bytes: Option<u64>,
+    /// What is wrong with its manifest, if it is damaged.
+    pub damage: Option<Error>,
+    /// Whether no other sound backup of the database would be left there.
     pub last: bool,
     repository: Plain,
 }
 
-struct Gone(Manifest);
+struct Gone(Option<u64>);
 
 impl Account for Gone {
     fn account(&self) -> Ending {
-        Ending {
-            backup: Some(self.0.id.clone()),
-            stored_bytes: Some(self.0.stored_bytes()),
-            ..Ending::new(Outcome::Succeeded)
-        }
+        Ending { stored_bytes: self.0, ..Ending::new(Outcome::Succeeded) }
     }
 }
 
-/// Finds the backup and says what deleting it would mean.
+/// Finds the backup, sound or damaged, and says what deleting it would mean.
 ///
 /// # Errors
 /// There is none, or others build on it.
 pub async fn plan(context: &Context, from: Option<&Place>, wanted: &Wanted) -> Result<Planned> {
-    let (repository, manifest, listing) = context.find(from, wanted).await?;
-    let same = || listing.backups.iter().filter(|m| m.database == manifest.database);
-    if let Some(child) = same().find(|m| m.parent.as_ref() == Some(&manifest.id)) {
-        return Err(Error::failed(format!("{} cannot be deleted", manifest.reference()))
+    let (repository, listing, at, stored_bytes, damage) = match context.find(from, wanted).await {
+        Ok((repository, manifest, listing)) => {
+            (repository, listing, manifest.reference(), Some(manifest.stored_bytes()), None)
+        }
+        Err(e) => match find_damaged(context, from, wanted).await? {
+            Some((repository, listing, at, damage)) => (repository, listing, at, None, Some(damage)),
+            None => return Err(e),
+        },
+    };
+    let same = || listing.backups.iter().filter(|m| m.database == at.database);
+    if let Some(child) = same().find(|m| m.parent.as_ref() == Some(&at.id)) {
+        return Err(Error::failed(format!("{at} cannot be deleted"))
             .because(format!("{} builds on it", child.reference()))
             .hint("delete what builds on it first"));
     }
-    let last = same().count() == 1;
-    Ok(Planned { manifest, last, repository })
+    let last = same().all(|m| m.id == at.id);
+    Ok(Planned { at, stored_bytes, damage, last, repository })
+}
+
+/// The only backup with a damaged manifest that `wanted` names by its id, at the first place that has one.
+async fn find_damaged(
+    context: &Context,
+    from: Option<&Place>,
+    wanted: &Wanted,
+) -> Result<Option<(Plain, Listing, BackupRef, Error)>> {
+    let Wanted::Prefix(database, prefix) = wanted else { return Ok(None) };
+    for place in context.places(from, database.as_ref()) {
+        let repository = context.open(&place)?;
+        let mut listing = repository.list(database.as_ref()).await?;
+        let named = |id: &BackupId| id.as_str().starts_with(prefix.as_str());
+        let found: Vec<usize> = (0..listing.damaged.len()).filter(|i| named(&listing.damaged[*i].0.id)).collect();
+        match found[..] {
+            [] => {}
+            [one] => {
+                let (at, damage) = listing.damaged.swap_remove(one);
+                return Ok(Some((repository, listing, at, damage)));
+            }
+            _ => {
+                return Err(Error::new(Kind::Usage, format!("{prefix} is the beginning of several damaged backups"))
+                    .hint("give more of the id"));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl Planned {
     /// Where it lies.
-    pub fn at(&self) -> &str {
+    pub fn place(&self) -> &str {
         self.repository.label()
     }
 }
@@ -55,19 +90,19 @@ impl Planned {
 ///
 /// # Errors
 /// The database is being worked on, or the destination refuses.
-pub async fn delete(context: &Context, planned: Planned) -> Result<Manifest> {
-    let at = planned.manifest.reference();
+pub async fn delete(context: &Context, planned: Planned) -> Result<()> {
+    let at = &planned.at;
     let lock = lock::hold(&context.state, &at.database)?;
     let new = NewRun {
         kind: RunKind::Delete,
         database: at.database.clone(),
-        destinations: vec![planned.at().to_owned()],
+        destinations: vec![planned.place().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
     };
     let gone = recorded(context, new, Some(&lock), |_| async {
-        planned.repository.delete(&at).await.map_err(|e| e.during(format!("cannot delete {at}")))?;
-        Ok(Gone(planned.manifest))
+        planned.repository.delete(at).await.map_err(|e| e.during(format!("cannot delete {at}")))?;
+        Ok(Gone(planned.stored_bytes))
     });
-    gone.await.map(|gone| gone.0)
+    gone.await.map(drop)
 }
