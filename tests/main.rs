@@ -38,4 +38,5 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod secrets;
 mod systemd;
