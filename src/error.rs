@@ -37,6 +37,44 @@ pub enum Kind {
     Consequence,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Failed,
+        Self::Usage,
+        Self::Unavailable,
+        Self::TryAgain,
+        Self::NotPermitted,
+        Self::Configuration,
+        Self::NotFound,
+        Self::Interrupted,
+        Self::TimedOut,
+        Self::Vetoed,
+        Self::Consequence,
+    ];
+
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed | Self::Consequence => "failed",
+            Self::Usage => "usage",
+            Self::Unavailable => "unavailable",
+            Self::TryAgain => "try-again",
+            Self::NotPermitted => "not-permitted",
+            Self::Configuration => "configuration",
+            Self::NotFound => "not-found",
+            Self::Interrupted => "interrupted",
+            Self::TimedOut => "timed-out",
+            Self::Vetoed => "vetoed",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+}
+
 /// A failure: the operation with its object, the cause, and a hint.
 pub struct Error {
     inner: Box<Inner>,

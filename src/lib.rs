@@ -9,10 +9,12 @@
 //! | 1 | [`history`] | the local record of runs |
 //! | 1 | [`schedule`], [`retention`] | when something is due, what may go: pure |
 //! | 1 | [`notify`] | telling people |
+//! | 1 | [`control`] | what the daemon and the verbs say to each other |
 //! | 2 | [`config`] | files to a plan, with every error at its place |
 //! | 2 | [`repository`] | the format at a destination: put, publish, list, read |
 //! | 3 | [`job`] | backup, restore, verify, delete: each a straight line |
 //! | 4 | [`cli`] | one file a verb |
+//! | 4 | [`daemon`] | when what is done, and who may ask for it |
 
 #![cfg_attr(
     test,
@@ -26,6 +28,8 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod engine;
 pub mod error;
 pub mod history;

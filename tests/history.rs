@@ -1,5 +1,6 @@
 //! The history file: migrations, one writer, dead runs, damage.
 
+mod databases;
 mod file;
 
 use std::io::{BufRead, BufReader, Write};
@@ -40,6 +41,8 @@ fn backup_of(database: &str) -> NewRun {
         destinations: vec!["local".into()],
         backup: Some(BackupId::new(SystemClock.now(), BackupType::Full)),
         initiated_by: "a test".into(),
+        due: None,
+        attempt: None,
     }
 }
 

@@ -39,3 +39,5 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod secrets;
+mod systemd;

@@ -11,7 +11,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result, from_io};
+use crate::error::{Error, Result, from_io};
 
 /// Blanks between two columns.
 const GAP: u16 = 2;
@@ -79,7 +79,7 @@ pub(super) fn error(error: &Error, code: u8, json: bool) {
     }
     if json && !PRINTED.load(Relaxed) {
         let document = serde_json::json!({ "error": {
-            "kind": word(error.kind()),
+            "kind": error.kind().word(),
             "message": error.line(),
             "hint": error.remedy(),
             "exit_code": code,
@@ -138,22 +138,6 @@ fn paint(text: &str, colour: AnsiColor) -> String {
     }
     let style = Style::new().bold().fg_color(Some(colour.into()));
     format!("{style}{text}{style:#}")
-}
-
-/// The word for a kind of failure in JSON.
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Failed | Kind::Consequence => "failed",
-        Kind::Usage => "usage",
-        Kind::Unavailable => "unavailable",
-        Kind::TryAgain => "try-again",
-        Kind::NotPermitted => "not-permitted",
-        Kind::Configuration => "configuration",
-        Kind::NotFound => "not-found",
-        Kind::Interrupted => "interrupted",
-        Kind::TimedOut => "timed-out",
-        Kind::Vetoed => "vetoed",
-    }
 }
 
 #[cfg(test)]

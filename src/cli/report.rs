@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{BackupType, Manifest, Name, Size};
+pub(super) use crate::model::figures::{figures, grouped};
+use crate::model::{BackupType, Manifest, Name};
 
 /// One backup in JSON, the same from every verb.
 #[derive(Debug, Serialize)]
@@ -42,45 +43,5 @@ impl Backup {
             notes: manifest.notes.clone(),
             initiated_by: manifest.initiated_by.clone(),
         }
-    }
-}
-
-/// `84 tables, 12,402 rows, 1.2 GiB (300.1 MiB stored)`
-pub(super) fn figures(manifest: &Manifest) -> String {
-    let mut parts = Vec::new();
-    for (kind, many, of) in [("table", "tables", "rows"), ("folder", "folders", "files")] {
-        let objects: Vec<_> = manifest.objects.iter().filter(|o| o.kind == kind).collect();
-        if objects.is_empty() {
-            continue;
-        }
-        parts.push(format!("{} {}", grouped(objects.len() as u64), if objects.len() == 1 { kind } else { many }));
-        if let Some(sum) = objects.iter().map(|o| o.count).sum::<Option<u64>>() {
-            parts.push(format!("{} {of}", grouped(sum)));
-        }
-    }
-    parts.push(format!("{} ({} stored)", Size(manifest.plain_bytes()), Size(manifest.stored_bytes())));
-    parts.join(", ")
-}
-
-/// `12,402`
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1000, 12_402, 1_234_567].map(grouped), ["0", "999", "1,000", "12,402", "1,234,567"]);
     }
 }

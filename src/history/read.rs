@@ -20,8 +20,8 @@ pub(super) const FILE: &str = "history.db";
 /// How long one process waits for another that is writing (DESIGN section 5).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-const COLUMNS: &str = "id, kind, database, destinations, backup, started, ended, outcome, initiated_by, error, hint, \
-                       plain_bytes, stored_bytes, tables, rows, notes, phases, lock";
+pub(super) const COLUMNS: &str = "id, kind, database, destinations, backup, started, ended, outcome, initiated_by, error, hint, \
+                       plain_bytes, stored_bytes, tables, rows, notes, phases, lock, due, attempt";
 
 /// Which runs are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,11 +142,11 @@ impl Reader {
         Ok(run.outcome.is_none() && lock::held(state, &run.lock)?)
     }
 
-    fn runs(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Run>> {
+    pub(super) fn runs(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Run>> {
         self.query(sql, params, run_of)
     }
 
-    fn query<T>(
+    pub(super) fn query<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -205,10 +205,12 @@ fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
         notes: json(row, 15)?,
         phases: json(row, 16)?,
         lock: row.get(17)?,
+        due: row.get::<_, Option<i64>>(18)?.map(time),
+        attempt: row.get(19)?,
     })
 }
 
-fn time(ms: i64) -> Timestamp {
+pub(super) fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -216,7 +218,7 @@ fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(column)?.and_then(|n| u64::try_from(n).ok()))
 }
 
-fn word<T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
+pub(super) fn word<T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
     row: &Row<'_>,
     column: usize,
 ) -> rusqlite::Result<T> {
@@ -224,7 +226,7 @@ fn word<T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
         .ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(column, Type::Null, FromSqlError::InvalidType.into()))
 }
 
-fn maybe_word<T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
+pub(super) fn maybe_word<T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
     row: &Row<'_>,
     column: usize,
 ) -> rusqlite::Result<Option<T>> {

@@ -19,6 +19,10 @@ pub struct NewRun {
     pub backup: Option<BackupId>,
     /// Who asked, for people: `root on the command line`, `the schedule`.
     pub initiated_by: String,
+    /// The instant of its calendar that a run by schedule is for; none for one by hand.
+    pub due: Option<Timestamp>,
+    /// Which attempt at that instant it is, from 1; none for one by hand.
+    pub attempt: Option<u32>,
 }
 
 /// How a run ended and what came of it. `None` means unknown.
@@ -106,6 +110,10 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// Who asked.
     pub initiated_by: String,
+    /// The instant of its calendar that a run by schedule was for, to the millisecond.
+    pub due: Option<Timestamp>,
+    /// Which attempt at that instant it was, from 1.
+    pub attempt: Option<u32>,
     /// What went wrong, on one line.
     pub error: Option<String>,
     /// What to do about it.

@@ -46,6 +46,46 @@ pub(super) const STEPS: &[&str] = &[
         text   TEXT NOT NULL,
         PRIMARY KEY (run, number)
     ) STRICT, WITHOUT ROWID;",
+    // 3: what a run was due for; what is known of each database between its runs; events. The type of a backup is in its id.
+    "ALTER TABLE runs ADD COLUMN due INTEGER;
+    ALTER TABLE runs ADD COLUMN attempt INTEGER;
+    CREATE INDEX runs_by_due ON runs (database, due, attempt, n) WHERE due IS NOT NULL;
+    CREATE INDEX runs_good ON runs (database, substr(backup, 18, 4), started, n)
+        WHERE kind = 'backup' AND outcome = 'succeeded';
+    CREATE INDEX runs_bad ON runs (database, started, n)
+        WHERE kind = 'backup' AND outcome IN ('failed', 'timed out');
+    CREATE INDEX runs_proofs ON runs (database, started, n)
+        WHERE kind IN ('verify', 'restore', 'drill') AND outcome = 'succeeded';
+    CREATE TABLE databases (
+        name          TEXT PRIMARY KEY,
+        first_seen    INTEGER NOT NULL,
+        failures      INTEGER NOT NULL DEFAULT 0,
+        failing_since INTEGER,
+        paused        INTEGER,
+        paused_by     TEXT,
+        paused_why    TEXT,
+        paused_tables TEXT,
+        reminded      INTEGER,
+        stale_told    INTEGER,
+        hold          TEXT,
+        held          INTEGER
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO databases (name, first_seen) SELECT database, min(started) FROM runs GROUP BY database;
+    CREATE TRIGGER runs_are_of_known_databases AFTER INSERT ON runs BEGIN
+        INSERT OR IGNORE INTO databases (name, first_seen) VALUES (new.database, new.started);
+    END;
+    CREATE TABLE events (
+        n        INTEGER PRIMARY KEY,
+        at       INTEGER NOT NULL,
+        word     TEXT NOT NULL,
+        database TEXT,
+        run      TEXT,
+        who      TEXT,
+        text     TEXT NOT NULL,
+        notice   TEXT
+    ) STRICT;
+    CREATE INDEX events_by_time ON events (at, n);
+    CREATE INDEX events_by_database ON events (database, at, n);",
 ];
 
 /// What a file says about itself, read without changing it.

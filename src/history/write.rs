@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::damage::{Damage, InUse};
@@ -36,8 +37,8 @@ pub struct History {
 type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// What the thread owns.
-struct Writer {
-    db: Connection,
+pub(super) struct Writer {
+    pub(super) db: Connection,
     /// Lines that could not be written, by run: how many, and why the first one.
     lost: HashMap<RunId, (u64, String)>,
 }
@@ -103,8 +104,8 @@ impl History {
         let (run, lock_name) = (id.clone(), held.name().to_owned());
         let recorded = self.durably(format!("record the start of a run of {}", new.database), move |db| {
             db.execute(
-                "INSERT INTO runs (id, kind, database, destinations, backup, started, initiated_by, lock)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO runs (id, kind, database, destinations, backup, started, initiated_by, lock, due, attempt)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     run.as_str(),
                     new.kind.as_str(),
@@ -113,7 +114,9 @@ impl History {
                     new.backup.as_ref().map(BackupId::as_str),
                     now.as_millisecond(),
                     new.initiated_by,
-                    lock_name
+                    lock_name,
+                    new.due.map(Timestamp::as_millisecond),
+                    new.attempt
                 ],
             )
         });
@@ -236,8 +239,13 @@ impl History {
         })
     }
 
+    /// The time, as everything that is recorded has it.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// One statement that is on the disk when this returns.
-    fn durably<T: Send + 'static>(
+    pub(super) fn durably<T: Send + 'static>(
         &self,
         what: String,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -250,7 +258,7 @@ impl History {
     }
 
     /// Has the writer do something and waits for it.
-    fn call<T: Send + 'static>(
+    pub(super) fn call<T: Send + 'static>(
         &self,
         what: String,
         work: impl FnOnce(&mut Writer) -> rusqlite::Result<T> + Send + 'static,

@@ -65,6 +65,8 @@ pub async fn backup(
         destinations: vec![destination.to_string()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     let run = begin_run(context, new, Some(&lock))?;
     let about = About { run: &run, kind: RunKind::Backup, backup: &at, destination: destination.as_str(), progress };

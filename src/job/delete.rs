@@ -99,6 +99,8 @@ pub async fn delete(context: &Context, planned: Planned) -> Result<()> {
         destinations: vec![planned.place().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     let gone = recorded(context, new, Some(&lock), |_| async {
         planned.repository.delete(at).await.map_err(|e| e.during(format!("cannot delete {at}")))?;

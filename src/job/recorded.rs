@@ -86,6 +86,8 @@ pub(super) fn record_refusal(
         destinations: context.places(from, Some(database)).iter().map(ToString::to_string).collect(),
         backup: None,
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     let run = context.history.begin(new, None)?;
     context.history.finish(&run, Ending::of(error))

@@ -189,6 +189,8 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
         destinations: vec![planned.from().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     // In its own place a database has one run at a time, whatever the run does.
     let lock = match (&planned.request.to, context.plan.databases.contains_key(&at.database)) {

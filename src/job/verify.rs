@@ -75,6 +75,8 @@ pub async fn verify(
         destinations: vec![repository.label().to_owned()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
+        due: None,
+        attempt: None,
     };
     recorded(context, new, None, |_| async {
         let proven = async {

@@ -12,7 +12,7 @@ pub(super) fn explain(store: &Store, operation: &str, path: &str, error: opendal
     let place = if path.is_empty() { store.label.clone() } else { format!("{path} at {}", store.label) };
     let what = format!("cannot {operation} {place}");
     if let Some(io) = io_cause(&error) {
-        return from_io(what, std::io::Error::from_raw_os_error(io));
+        return of_io(store, what, path, std::io::Error::from_raw_os_error(io));
     }
     let because = |kind| Error::new(kind, &what).because(format!("{}: {}", error.kind(), error.message()));
     match error.kind() {
@@ -30,7 +30,14 @@ pub(super) fn explain(store: &Store, operation: &str, path: &str, error: opendal
 pub(super) fn explain_io(store: &Store, operation: &str, path: &str, error: std::io::Error) -> Error {
     match error.downcast::<opendal::Error>() {
         Ok(theirs) => explain(store, operation, path, theirs),
-        Err(io) => from_io(format!("cannot {operation} {path} at {}", store.label), io),
+        Err(io) => of_io(store, format!("cannot {operation} {path} at {}", store.label), path, io),
+    }
+}
+
+fn of_io(store: &Store, what: String, path: &str, io: std::io::Error) -> Error {
+    match &store.local {
+        Some(local) => local.refused(what, io, path),
+        None => from_io(what, io),
     }
 }
 

@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 
 use super::Create;
 use super::options::Access;
+use super::sandbox;
 use crate::error::{Error, Explain, Kind, Result, from_io};
 
 /// The root of a destination on a file system.
@@ -41,7 +42,9 @@ impl Local {
                     .hint("`root` names the folder that backups lie in"));
             }
             Err(e) if e.kind() == ErrorKind::NotFound && access == Access::Write => {
-                make_durably(root).explain(|| format!("cannot create {}, the root of {label}", root.display()))?;
+                make_durably(root).map_err(|e| {
+                    sandbox::refused(format!("cannot create {}, the root of {label}", root.display()), e, root, root)
+                })?;
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 return Err(Error::failed(format!("cannot open {label}"))
@@ -51,6 +54,11 @@ impl Local {
             Err(e) => return Err(from_io(format!("cannot open {label}, {}", root.display()), e)),
         }
         Ok(Self { root: root.to_owned() })
+    }
+
+    /// The failure of an operation on `path`, which is relative to the root.
+    pub(super) fn refused(&self, what: String, error: std::io::Error, path: &str) -> Error {
+        sandbox::refused(what, error, &self.root.join(path), &self.root)
     }
 
     /// Renames within the root. [`Create::New`] is atomic where the file system knows `RENAME_NOREPLACE` (renameat2(2)).

@@ -10,6 +10,7 @@ mod local;
 mod open;
 pub mod options;
 pub mod paths;
+mod sandbox;
 mod upload;
 
 pub use local::Space;

@@ -45,6 +45,8 @@ fn backup(database: &str) -> NewRun {
         destinations: vec!["local".into()],
         backup: None,
         initiated_by: "root".into(),
+        due: None,
+        attempt: None,
     }
 }
 
@@ -95,7 +97,7 @@ fn history_in_json_has_names_that_scripts_can_rely_on() {
     let keys: Vec<_> = run.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys.join(" "),
-        "backup database destinations ended error hint id initiated_by kind notes outcome phases plain_bytes rows started \
+        "attempt backup database destinations due ended error hint id initiated_by kind notes outcome phases plain_bytes rows started \
          stored_bytes tables"
     );
     let one = book.json(&[book.shop.as_str()]);

@@ -7,4 +7,5 @@ pub mod keys;
 pub mod memory;
 pub mod mounts;
 pub mod sqlite;
+pub mod systemd;
 pub mod tree;

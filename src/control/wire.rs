@@ -1,0 +1,194 @@
+//! Requests and answers as they travel, one type each. `docs/control-api.md` shows every one as JSON.
+//!
+//! A [`Document`] is what a verb that works alone prints with `--json`; the daemon makes the same, and the verb shows it the
+//! same way.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Problem;
+use crate::model::{BackupType, Manifest, Name, Outcome, RunId};
+
+/// The version of the wire, the first part of every path: `/v1/status`.
+pub const VERSION: &str = "v1";
+
+/// What the verb prints with `--json`.
+pub type Document = serde_json::Value;
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// The version of qbackd.
+    pub version: String,
+    /// The version of the wire.
+    pub api: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+}
+
+/// Back up now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// The databases.
+    pub names: Vec<Name>,
+    /// Every database that is enabled; `names` is empty then.
+    pub all: bool,
+    /// The type; not given: what the policy calls for.
+    #[serde(rename = "type")]
+    pub kind: Option<BackupType>,
+    /// Another destination than the policy's first.
+    pub to: Option<Name>,
+}
+
+/// A run that was accepted. A database has at most one, so its name leads to it, also before it has an id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// The database.
+    pub database: Name,
+    /// The run, once it has begun; none while it waits for its turn.
+    pub run: Option<RunId>,
+}
+
+/// Runs that were accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// One for each database.
+    pub runs: Vec<Handle>,
+}
+
+/// Where a run is: one line of the stream of its progress. The last line has `ended`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// The database.
+    pub database: Name,
+    /// The run, once it has begun; another one after a retry.
+    pub run: Option<RunId>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// What it does now, for people.
+    pub phase: String,
+    /// Whether no bytes are expected to move now.
+    pub quiet: bool,
+    /// Plain bytes expected in all, an estimate; 0 if nobody knows.
+    pub expected: u64,
+    /// Plain bytes so far.
+    pub plain: u64,
+    /// Bytes at the destination so far.
+    pub stored: u64,
+    /// How it ended, retries included.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ended: Option<Ended>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<Problem>,
+    /// What was made, if it was a backup that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub made: Option<Box<Made>>,
+}
+
+/// A backup that a run made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// The manifest as it was written.
+    pub manifest: Manifest,
+    /// The name of the destination it is at.
+    pub destination: String,
+}
+
+/// What `pause`, `resume` and `reset-failed` came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The database.
+    pub database: Name,
+    /// Its state now, one of the design's words: `active`, `paused`, …
+    pub state: String,
+    /// What was done, or that there was nothing to do, for people.
+    pub text: String,
+}
+
+/// What a reload came to, or (`diff`) would come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Whether the files are accepted. If not, nothing changed.
+    pub accepted: bool,
+    /// How many errors the files have.
+    pub errors: usize,
+    /// How many warnings they deserve.
+    pub warnings: usize,
+    /// Errors and warnings with their lines, as `qbackd check` shows them; empty if there are none.
+    pub diagnostics: String,
+    /// What changed, a line each; empty: nothing.
+    pub changes: Vec<String>,
+}
+
+/// Which runs of the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct History {
+    /// A database, or the beginning of a run's id. Not given: all runs.
+    pub what: Option<String>,
+    /// How many runs, the newest ones.
+    pub count: usize,
+    /// Go on with each run that starts or ends and, of one run, each line, until the caller goes away or that run ends.
+    pub follow: bool,
+}
+
+/// One line of the stream of the history: a run (when asked for, when it starts, when it ends), or a line of the one run.
+///
+/// `R` and `L` are the history's own types, in both processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Entry<R, L> {
+    /// A run.
+    Run(R),
+    /// What it said.
+    Line(L),
+    /// The stream ends here for a reason.
+    Error(Problem),
+}
+
+/// Apply retention now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prune {
+    /// The databases; none: all.
+    pub names: Vec<Name>,
+    /// Explain only.
+    pub dry_run: bool,
+}
+
+/// Delete one backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delete {
+    /// The backup as typed: an id, the beginning of one, `shop@latest`.
+    pub id: String,
+    /// What builds on it as well.
+    pub with_children: bool,
+    /// Tell what would go, and delete nothing.
+    pub dry_run: bool,
+}
+
+/// Restore a database into its own server, for somebody who has no access to the secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Restore {
+    /// A database (its newest backup), or a backup as typed.
+    pub what: String,
+    /// Overwrite what is there.
+    pub overwrite: bool,
+    /// Back up what is there before.
+    pub backup_first: bool,
+    /// Tell the plan, and change nothing.
+    pub dry_run: bool,
+}
