@@ -57,7 +57,7 @@ fn a_damaged_backup_goes_by_its_id_and_the_plan_says_what_it_is() {
     assert!(run.status.success() && said.contains("1 damaged backup; `qbackd delete ID` removes one"), "{said}");
 
     let said = bench.fails(2, &["delete", &listed[0]]);
-    assert!(said.contains("which is damaged") && said.contains("manifest.json") && said.contains("--yes"), "{said}");
+    assert!(said.contains("which is damaged") && said.contains("missing field") && said.contains("--yes"), "{said}");
     assert!(bench.folder(&listed[0]).exists(), "it only asked");
     bench.ok(&["delete", &listed[0], "--yes"]);
     assert!(!bench.folder(&listed[0]).exists(), "data was left behind");
