@@ -63,7 +63,8 @@ fn documented() -> BTreeSet<String> {
 #[test]
 fn each_hook_is_told_what_the_manual_says() {
     let hooks = ["before_backup", "after_backup", "on_failure", "before_restore", "after_restore"];
-    let keys: String = hooks.iter().map(|hook| format!("hooks.{hook} = \"env -0 > $HERE/{hook}\"\n")).collect();
+    let keys: String =
+        hooks.iter().map(|hook| format!("hooks.{hook} = \"[ -e $HERE/{hook} ] || env -0 > $HERE/{hook}\"\n")).collect();
     let bench = with::<SqliteFixture>(&keys);
     bench.ok(&["backup", "shop"]);
     let id = bench.listed().pop().unwrap();

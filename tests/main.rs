@@ -45,4 +45,5 @@ mod pipeline;
 mod plugin;
 mod retention;
 mod status;
+mod secrets;
 mod systemd;

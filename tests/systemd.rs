@@ -2,6 +2,7 @@
 
 mod catalog;
 mod sandbox;
+mod stop_units;
 
 use std::path::{Path, PathBuf};
 

@@ -72,14 +72,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// Asks every place. One that does not answer hides no other.
 async fn gather(context: &Context, from: Option<&Place>, name: Option<&Name>) -> (Printed, Vec<Error>) {
     let (mut printed, mut failures) = (Printed::default(), Vec::new());
-    for place in context.places(from, name) {
+    let (expected, others) = (context.places(from, name), context.other_places(from, name));
+    let places = expected.into_iter().map(|place| (place, true)).chain(others.into_iter().map(|place| (place, false)));
+    for (place, is_expected) in places {
         let listed = async {
             let repository = context.open(&place)?;
             Ok::<_, Error>((repository.label().to_owned(), repository.list(name).await?))
         };
         match listed.await {
             Ok((destination, listing)) => printed.add(destination, listing),
-            Err(e) => failures.push(e),
+            Err(e) if is_expected => failures.push(e),
+            Err(e) => output::warn(&e.line()),
         }
     }
     (printed, failures)
@@ -125,6 +128,10 @@ fn show(printed: &Printed, context: &Context, global: &Global) -> Result<()> {
     }
     for damaged in &printed.damaged {
         output::warn(&output::clean(&damaged.error));
+    }
+    if !printed.damaged.is_empty() {
+        let count = output::count(printed.damaged.len(), "damaged backup");
+        output::warn(&format!("{count}; `qbackd delete ID` removes one"));
     }
     for unfinished in &printed.unfinished {
         output::tell(&format!(

@@ -161,7 +161,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let progress = Progress::default();
         let mut planned = progress::watch_one(&progress, plan(&context, order, &progress)).await?;
         if args.dry_run {
-            return dry_run(&planned, args.verify, &progress, global).await;
+            return dry_run(&context, &planned, args.verify, &progress, global).await;
         }
         if !global.json {
             show_plan(&planned)?;
@@ -216,9 +216,15 @@ fn not_built(args: &Args) -> Result<()> {
     }
 }
 
-async fn dry_run(planned: &Planned, verify: bool, progress: &Progress, global: &Global) -> Result<()> {
+async fn dry_run(
+    context: &Context,
+    planned: &Planned,
+    verify: bool,
+    progress: &Progress,
+    global: &Global,
+) -> Result<()> {
     if verify {
-        progress::watch_one(progress, planned.rehearse()).await?;
+        progress::watch_one(progress, planned.rehearse(context)).await?;
     }
     if global.json {
         let manifest = planned.manifest();

@@ -215,11 +215,11 @@ impl Desk for Front {
         let wanted = ask.id.parse().map_err(|e: String| Error::new(Kind::Usage, e))?;
         let context = self.ground.context(&self.plan(), by.to_string(), CancellationToken::new());
         let planned = delete::plan(&context, None, &wanted).await?;
-        by.may(&planned.manifest.database)?;
-        let (at, bytes) = (planned.manifest.reference().to_string(), planned.manifest.stored_bytes());
+        by.may(&planned.at.database)?;
+        let (at, bytes) = (planned.at.to_string(), planned.stored_bytes);
         if ask.dry_run {
             return Ok(
-                serde_json::json!({ "to_delete": at, "stored_bytes": bytes, "at": planned.at(), "last": planned.last }),
+                serde_json::json!({ "to_delete": at, "stored_bytes": bytes, "at": planned.place(), "last": planned.last }),
             );
         }
         // What was asked for is done also if the caller goes away.

@@ -11,7 +11,9 @@ pub mod control;
 mod core;
 mod daily;
 mod desk;
+mod http;
 mod journal;
+pub mod metrics;
 mod reload;
 mod service;
 mod shutdown;
@@ -21,5 +23,3 @@ mod watch;
 mod work;
 
 pub use start::serve;
-mod http;
-pub mod metrics;

@@ -127,15 +127,22 @@ impl Context {
     /// A file cannot be read.
     pub fn identities(&self, given: &Given) -> Result<Arc<Identities>> {
         if !given.identities.is_empty() || given.passphrase.is_some() {
-            return Ok(Arc::new(Identities::read(&given.identities, given.passphrase.clone())?));
+            return Ok(Arc::new(Identities::read(&given.identities, given.passphrase.iter().cloned().collect())?));
         }
         let configured = || self.plan.encryptions.values().map(|encryption| &encryption.options);
         let mut files: Vec<PathBuf> = configured().flat_map(|options| options.identity_files.clone()).collect();
         files.sort_unstable();
         files.dedup();
-        let passphrase = configured().find_map(|options| options.passphrase.as_ref());
-        let passphrase = passphrase.map(SecretRef::resolve).transpose()?;
-        Ok(Arc::new(Identities::read(&files, passphrase)?))
+        let passphrases = configured().filter_map(|options| options.passphrase.as_ref()).map(SecretRef::resolve);
+        let (fetched, missing): (Vec<_>, Vec<_>) = passphrases.partition(Result::is_ok);
+        let missing = missing.into_iter().filter_map(Result::err);
+        if files.is_empty() && fetched.is_empty() {
+            missing.into_iter().next().map_or(Ok(()), Err)?;
+        } else {
+            // One that belongs to other databases need not be there.
+            missing.for_each(|e| tracing::info!("{}", e.line()));
+        }
+        Ok(Arc::new(Identities::read(&files, fetched.into_iter().flatten().collect())?))
     }
 
     /// The engine of a configured database.

@@ -2,39 +2,78 @@
 
 use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Lock, NewRun, lock};
-use crate::model::{BackupRef, Manifest, Outcome, RunKind};
-use crate::repository::{Plain, Repository};
+use crate::model::{BackupId, BackupRef, Outcome, RunKind};
+use crate::repository::{Listing, Plain, Repository};
 
 /// A deletion that was planned and can be done.
 pub struct Planned {
     /// What is to go.
-    pub manifest: Manifest,
-    /// Whether no other backup of the database would be left there.
+    pub at: BackupRef,
+    /// How much lies there, in bytes; `None` if its manifest cannot tell.
+    pub stored_bytes: Option<u64>,
+    /// What is wrong with its manifest, if it is damaged.
+    pub damage: Option<Error>,
+    /// Whether no other sound backup of the database would be left there.
     pub last: bool,
     repository: Plain,
 }
 
-/// Finds the backup and says what deleting it would mean.
+/// Finds the backup, sound or damaged, and says what deleting it would mean.
 ///
 /// # Errors
 /// There is none, or others build on it.
 pub async fn plan(context: &Context, from: Option<&Place>, wanted: &Wanted) -> Result<Planned> {
-    let (repository, manifest, listing) = context.find(from, wanted).await?;
-    let same = || listing.backups.iter().filter(|m| m.database == manifest.database);
-    if let Some(child) = same().find(|m| m.parent.as_ref() == Some(&manifest.id)) {
-        return Err(Error::failed(format!("{} cannot be deleted", manifest.reference()))
+    let (repository, listing, at, stored_bytes, damage) = match context.find(from, wanted).await {
+        Ok((repository, manifest, listing)) => {
+            (repository, listing, manifest.reference(), Some(manifest.stored_bytes()), None)
+        }
+        Err(e) => match find_damaged(context, from, wanted).await? {
+            Some((repository, listing, at, damage)) => (repository, listing, at, None, Some(damage)),
+            None => return Err(e),
+        },
+    };
+    let same = || listing.backups.iter().filter(|m| m.database == at.database);
+    if let Some(child) = same().find(|m| m.parent.as_ref() == Some(&at.id)) {
+        return Err(Error::failed(format!("{at} cannot be deleted"))
             .because(format!("{} builds on it", child.reference()))
             .hint("delete what builds on it first"));
     }
-    let last = same().count() == 1;
-    Ok(Planned { manifest, last, repository })
+    let last = same().all(|m| m.id == at.id);
+    Ok(Planned { at, stored_bytes, damage, last, repository })
+}
+
+/// The only backup with a damaged manifest that `wanted` names by its id, at the first place that has one.
+async fn find_damaged(
+    context: &Context,
+    from: Option<&Place>,
+    wanted: &Wanted,
+) -> Result<Option<(Plain, Listing, BackupRef, Error)>> {
+    let Wanted::Prefix(database, prefix) = wanted else { return Ok(None) };
+    for place in context.places(from, database.as_ref()) {
+        let repository = context.open(&place)?;
+        let mut listing = repository.list(database.as_ref()).await?;
+        let named = |id: &BackupId| id.as_str().starts_with(prefix.as_str());
+        let found: Vec<usize> = (0..listing.damaged.len()).filter(|i| named(&listing.damaged[*i].0.id)).collect();
+        match found[..] {
+            [] => {}
+            [one] => {
+                let (at, damage) = listing.damaged.swap_remove(one);
+                return Ok(Some((repository, listing, at, damage)));
+            }
+            _ => {
+                return Err(Error::new(Kind::Usage, format!("{prefix} is the beginning of several damaged backups"))
+                    .hint("give more of the id"));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl Planned {
     /// Where it lies.
-    pub fn at(&self) -> &str {
+    pub fn place(&self) -> &str {
         self.repository.label()
     }
 }
@@ -43,20 +82,18 @@ impl Planned {
 ///
 /// # Errors
 /// The database is being worked on, or the destination refuses.
-pub async fn delete(context: &Context, planned: Planned) -> Result<Manifest> {
-    let Planned { manifest, repository, .. } = planned;
-    let lock = lock::hold(&context.state, &manifest.database)?;
-    let gone = Gone { at: manifest.reference(), stored_bytes: manifest.stored_bytes(), notes: Vec::new() };
-    remove(context, &repository, RunKind::Delete, gone, &lock).await?;
-    Ok(manifest)
+pub async fn delete(context: &Context, planned: Planned) -> Result<()> {
+    let Planned { at, stored_bytes, repository, .. } = planned;
+    let lock = lock::hold(&context.state, &at.database)?;
+    remove(context, &repository, RunKind::Delete, Gone { at, stored_bytes, notes: Vec::new() }, &lock).await
 }
 
 /// A backup that goes, and what the history keeps of it.
 pub(super) struct Gone {
     /// Which.
     pub(super) at: BackupRef,
-    /// What it took at the destination, in bytes.
-    pub(super) stored_bytes: u64,
+    /// What it took at the destination, in bytes, where that is known.
+    pub(super) stored_bytes: Option<u64>,
     /// Why, where nobody asked for it by name.
     pub(super) notes: Vec<String>,
 }
@@ -65,7 +102,7 @@ impl Account for Gone {
     fn account(&self) -> Ending {
         Ending {
             backup: Some(self.at.id.clone()),
-            stored_bytes: Some(self.stored_bytes),
+            stored_bytes: self.stored_bytes,
             notes: self.notes.clone(),
             ..Ending::new(Outcome::Succeeded)
         }

@@ -56,7 +56,8 @@ impl Context {
         }
     }
 
-    /// Every place where backups of `database` (or of any) may lie, the primary destination first.
+    /// The places where backups of `database` (or of any) are expected, the primary destination first: `from`, the
+    /// destinations of its policy, or all there are.
     pub fn places(&self, from: Option<&Place>, database: Option<&Name>) -> Vec<Place> {
         if let Some(place) = from {
             return vec![place.clone()];
@@ -68,13 +69,29 @@ impl Context {
         }
     }
 
+    /// The places where there may be some all the same: a run may have been told another destination, or the policy an older
+    /// one.
+    pub fn other_places(&self, from: Option<&Place>, database: Option<&Name>) -> Vec<Place> {
+        let expected = self.places(from, database);
+        let all = self.plan.destinations.keys().cloned().map(Place::Destination);
+        all.filter(|place| from.is_none() && !expected.contains(place)).collect()
+    }
+
     /// Finds a backup at the first place that has it.
     ///
     /// # Errors
-    /// No place has it; if one could not be read, that is the error, for it may be there.
+    /// No place has it; if one where it is expected could not be read, that is the error, for it may be there.
     pub async fn find(&self, from: Option<&Place>, wanted: &Wanted) -> Result<(Plain, Manifest, Listing)> {
         let mut failure: Option<Error> = None;
-        for place in self.places(from, wanted.database()) {
+        let (expected, others) = (self.places(from, wanted.database()), self.other_places(from, wanted.database()));
+        for (place, is_expected) in
+            expected.into_iter().map(|place| (place, true)).chain(others.into_iter().map(|place| (place, false)))
+        {
+            let nowhere_yet = failure.as_ref().is_none_or(|f| f.kind() == Kind::NotFound);
+            if !is_expected && !nowhere_yet {
+                // An older one from elsewhere in place of one that is damaged or out of reach would be a surprise.
+                break;
+            }
             let found = match self.open(&place) {
                 Ok(repository) => {
                     wanted.find(&repository).await.map(|(manifest, listing)| (repository, manifest, listing))
@@ -86,10 +103,11 @@ impl Context {
                     tracing::debug!("{} found at {}", manifest.reference(), repository.label());
                     return Ok((repository, manifest, listing));
                 }
-                Err(e) if failure.as_ref().is_some_and(|f| f.kind() != Kind::NotFound) => {
-                    tracing::warn!("{}", e.line())
+                Err(e) if !nowhere_yet || !is_expected && e.kind() != Kind::NotFound => {
+                    tracing::warn!("{}", e.line());
                 }
-                Err(e) => failure = Some(e),
+                Err(e) if failure.is_none() || e.kind() != Kind::NotFound => failure = Some(e),
+                Err(_) => {}
             }
         }
         Err(failure.unwrap_or_else(|| {

@@ -250,7 +250,7 @@ impl There<'_> {
         let at = BackupRef { database: self.database.name.clone(), id: decision.id.clone() };
         let notes = decision.reasons.iter().map(ToString::to_string).collect();
         tracing::info!("{at}: deleting it from {}: no rule keeps it", self.destination.name);
-        let gone = Gone { at, stored_bytes: decision.stored_bytes, notes };
+        let gone = Gone { at, stored_bytes: Some(decision.stored_bytes), notes };
         remove(self.context, &repository, RunKind::Prune, gone, lock).await
     }
 

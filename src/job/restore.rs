@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
 use super::hooks::{About, Hooks};
-use super::limits::{Limits, within};
+use super::limits::{Limits, unless_cancelled, within};
 use super::recorded::{Account, begin, end, record_refusal};
 use super::{Context, Place, Wanted};
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
@@ -143,11 +143,19 @@ impl Planned {
         self.request.overwrite = true;
     }
 
+    /// Does [`Planned::read_all`] alone, until `context` is cancelled.
+    ///
+    /// # Errors
+    /// As it, or that it was cancelled.
+    pub async fn rehearse(&self, context: &Context) -> Result<()> {
+        unless_cancelled(&context.cancel, self.read_all()).await
+    }
+
     /// Does all that the restore would read: opens every artifact, lets the engine's own tool parse it, and writes nothing.
     ///
     /// # Errors
     /// One is not what its manifest says, or not what the engine can restore.
-    pub async fn rehearse(&self) -> Result<()> {
+    async fn read_all(&self) -> Result<()> {
         self.progress.phase("reading all of it");
         let parsed = self.engine.parse(self.reader.source(), &self.work).await;
         settled(parsed, self.reader.verdict().await).map(drop)
@@ -214,7 +222,7 @@ async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Res
     let restored = within(Limits::NONE, &context.cancel, &work.cancel, progress, async {
         if !planned.plan.atomic {
             prove_stored(repository, &chain[..chain.len() - 1], progress).await?;
-            planned.rehearse().await?;
+            planned.read_all().await?;
         }
         progress.expect(plain_bytes);
         progress.phase("restoring");

@@ -302,6 +302,8 @@ mod tests {
             destinations: Vec::new(),
             backup: None,
             initiated_by: "a test".into(),
+            due: None,
+            attempt: None,
         };
         let run = context.history.begin(new, None).unwrap();
         let wanted = ["app.service".to_owned()];

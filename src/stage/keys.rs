@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
 use age::{Callbacks, Encryptor, IdentityFile};
+use age_core::format::{FileKey, Stanza};
 use zeroize::Zeroizing;
 
 use super::EncryptionOptions;
@@ -135,11 +136,11 @@ fn parse(keys: &[String]) -> Result<Vec<Box<dyn age::Recipient + Send>>, String>
     Ok(recipients)
 }
 
-/// What opens backups: identity files as read, and perhaps a passphrase (of a backup, or of an encrypted identity).
+/// What opens backups: identity files as read, and perhaps passphrases (of a backup; the first also of an encrypted identity).
 #[derive(Default)]
 pub struct Identities {
     files: Vec<(PathBuf, Zeroizing<String>)>,
-    passphrase: Option<Secret>,
+    passphrases: Vec<Secret>,
 }
 
 impl std::fmt::Debug for Identities {
@@ -153,14 +154,14 @@ impl Identities {
     ///
     /// # Errors
     /// A file cannot be read or is open to everybody.
-    pub fn read(paths: &[PathBuf], passphrase: Option<Secret>) -> Result<Self> {
+    pub fn read(paths: &[PathBuf], passphrases: Vec<Secret>) -> Result<Self> {
         let read = |path: &PathBuf| Ok((path.clone(), read_private(path)?));
-        Ok(Self { files: paths.iter().map(read).collect::<Result<_>>()?, passphrase })
+        Ok(Self { files: paths.iter().map(read).collect::<Result<_>>()?, passphrases })
     }
 
     /// Whether there is nothing to open anything with.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.passphrase.is_none()
+        self.files.is_empty() && self.passphrases.is_empty()
     }
 
     pub(super) fn load(&self) -> Result<Vec<Box<dyn age::Identity>>> {
@@ -168,17 +169,16 @@ impl Identities {
         for (path, text) in &self.files {
             self.load_file(path, text, &mut identities)?;
         }
-        if let Some(passphrase) = &self.passphrase {
-            let secret = SecretString::from(passphrase.expose().to_owned());
-            identities.push(Box::new(age::scrypt::Identity::new(secret)));
-        }
+        let identity =
+            |passphrase: &Secret| age::scrypt::Identity::new(SecretString::from(passphrase.expose().to_owned()));
+        identities.push(Box::new(AnyOf(self.passphrases.iter().map(identity).collect())));
         Ok(identities)
     }
 
     fn load_file(&self, path: &Path, text: &str, into: &mut Vec<Box<dyn age::Identity>>) -> Result<()> {
         let shown = path.display().to_string();
         let no_identity = |why: String| Error::new(Kind::Usage, format!("{shown} is no identity file")).because(why);
-        let answers = Answers { passphrase: self.passphrase.clone() };
+        let answers = Answers { passphrase: self.passphrases.first().cloned() };
         let head = text.trim_start();
         if head.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") {
             let armored = age::armor::ArmoredReader::new(std::io::Cursor::new(head.as_bytes().to_vec()));
@@ -204,6 +204,23 @@ impl Identities {
             into.extend(found.into_iter().map(|identity| identity as Box<dyn age::Identity>));
         }
         Ok(())
+    }
+}
+
+/// Several passphrases. To age one that is wrong is an error that ends the search.
+struct AnyOf(Vec<age::scrypt::Identity>);
+
+impl age::Identity for AnyOf {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        let mut wrong = None;
+        for identity in &self.0 {
+            match identity.unwrap_stanza(stanza) {
+                Some(Err(e)) => wrong = Some(Err(e)),
+                Some(Ok(key)) => return Some(Ok(key)),
+                None => {}
+            }
+        }
+        wrong
     }
 }
 

@@ -100,6 +100,90 @@ fn a_backup_goes_where_to_says() {
 }
 
 #[test]
+fn a_backup_at_a_destination_that_the_policy_does_not_name_is_found() {
+    let bench = Bench::<SqliteFixture>::new();
+    with_another(&bench);
+    std::fs::create_dir(bench.root()).unwrap();
+    bench.ok(&["backup", "shop", "--to", "other"]);
+    let listed = bench.json(&["list", "shop"]);
+    assert_eq!(listed["backups"][0]["destination"], "other", "{listed}");
+    bench.ok(&["verify", "shop"]);
+    bench.restores_to_what_it_was();
+    // The policy's own come first, and what is wrong with one of them is not papered over with an older one.
+    bench.ok(&["backup", "shop"]);
+    assert!(bench.ok(&["show", "shop@latest"]).contains("local"));
+    assert_eq!(bench.json(&["list", "shop"])["backups"].as_array().unwrap().len(), 2);
+    let ours = bench.json(&["list", "--from", "local"])["backups"][0]["id"].as_str().unwrap().to_owned();
+    std::fs::write(bench.folder(&ours).join("manifest.json"), "{").unwrap();
+    let said = bench.fails(1, &["restore", "shop", "--yes"]);
+    assert!(said.contains(&ours), "{said}");
+    // One that is not the policy's and does not answer is told of, and hides nothing.
+    std::fs::remove_dir_all(bench.path("other")).unwrap();
+    let run = bench.run(&["list", "shop"]);
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && said.contains("cannot open other") && said.contains("1 damaged backup;"), "{said}");
+}
+
+#[test]
+fn each_of_several_passphrases_is_tried() {
+    let bench = Bench::<CommandFixture>::new();
+    let text = bench.configuration();
+    let (head, database) = text.split_once("[encryption.team]").unwrap();
+    let database = database.split_once("[database.shop]").unwrap().1.replace("policy = \"plain\"\n", "");
+    let sections: String = ["a", "b", "c"]
+        .iter()
+        .map(|name| {
+            std::fs::write(bench.path(format!("passphrase-{name}")), format!("words of {name}")).unwrap();
+            sh("chmod", &["600", bench.path(format!("passphrase-{name}")).to_str().unwrap()]);
+            format!(
+                "[encryption.{name}]\npassphrase = {{ file = \"$HERE/passphrase-{name}\" }}\n\
+                 [database.{name}]\npolicy = \"plain\"\nencryption = \"{name}\"\n{database}\n"
+            )
+        })
+        .collect();
+    bench.set_configuration(&format!("{head}[policy.plain]\ndestinations = [\"local\"]\n{sections}"));
+    bench.ok(&["backup", "--all"]);
+    for name in ["a", "b", "c"] {
+        bench.ok(&["verify", name, "--level", "decode"]);
+    }
+    // One that is gone belongs to the others.
+    std::fs::remove_file(bench.path("passphrase-a")).unwrap();
+    bench.ok(&["verify", "c", "--level", "decode"]);
+    let said = bench.fails(1, &["verify", "a", "--level", "decode"]);
+    assert!(said.contains("cannot decrypt"), "{said}");
+}
+
+/// Whether a process has a thread of this name.
+fn has_thread(pid: u32, name: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let called = |path: std::path::PathBuf| std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+    threads.into_iter().any(|thread| called(thread.path()).trim() == name)
+}
+
+#[test]
+fn one_ctrl_c_ends_a_rehearsal() {
+    let bench = Bench::<CommandFixture>::with_keys(
+        "dump = [\"head\", \"-c\", \"2000000000\", \"/dev/zero\"]\nrestore = [\"cat\"]\n",
+    );
+    bench.ok(&["backup", "shop"]);
+    let mut run = bench
+        .command(&["restore", "shop", "--dry-run", "--verify"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !has_thread(run.id(), "unzstd") {
+        assert!(std::time::Instant::now() < end && run.try_wait().unwrap().is_none(), "it read nothing");
+        std::thread::yield_now();
+    }
+    let sent = std::time::Instant::now();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&run), rustix::process::Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    assert!(sent.elapsed() < std::time::Duration::from_secs(5), "{:?}", sent.elapsed());
+}
+
+#[test]
 fn a_destination_that_does_not_answer_hides_no_other() {
     let bench = Bench::<SqliteFixture>::new();
     with_another(&bench);

@@ -42,7 +42,7 @@ impl Keys {
     }
 
     pub fn x25519_identity(&self) -> Arc<Identities> {
-        Arc::new(Identities::read(&[self.identity_file()], None).unwrap())
+        Arc::new(Identities::read(&[self.identity_file()], Vec::new()).unwrap())
     }
 
     /// No encryption, X25519, ssh, X25519 and ssh together, passphrase: whom to encrypt to, and what opens it.
@@ -52,7 +52,7 @@ impl Keys {
         let recipients = |keys: Vec<String>| {
             Some(Recipients::from_options(&EncryptionOptions { recipients: keys, ..Default::default() }).unwrap())
         };
-        let ssh = || Arc::new(Identities::read(std::slice::from_ref(&ssh_file), None).unwrap());
+        let ssh = || Arc::new(Identities::read(std::slice::from_ref(&ssh_file), Vec::new()).unwrap());
         let passphrase = Secret::new("correct horse");
         vec![
             (None, Arc::default()),
@@ -61,7 +61,7 @@ impl Keys {
             (recipients(vec![self.recipient(), ssh_recipient]), ssh()),
             (
                 Some(Recipients::Passphrase(passphrase.clone())),
-                Arc::new(Identities::read(&[], Some(passphrase)).unwrap()),
+                Arc::new(Identities::read(&[], vec![passphrase]).unwrap()),
             ),
         ]
     }

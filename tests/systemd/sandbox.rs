@@ -4,7 +4,7 @@ use crate::support::fixture::sqlite3;
 use crate::support::systemd::{Machine, PROJECT};
 
 /// A machine whose unit runs this once instead of the daemon.
-fn once(command: &str) -> Machine {
+pub(super) fn once(command: &str) -> Machine {
     let machine = Machine::installed();
     machine.write(
         "/etc/systemd/system/qbackd.service.d/once.conf",
@@ -15,14 +15,14 @@ fn once(command: &str) -> Machine {
 }
 
 /// Installs a drop-in of packaging/.
-fn drop_in(machine: &Machine, name: &str) {
+pub(super) fn drop_in(machine: &Machine, name: &str) {
     let folder = "/etc/systemd/system/qbackd.service.d";
     machine.run(&["install", "-D", "-m", "644", "-t", folder, &format!("{PROJECT}/packaging/systemd/drop-ins/{name}")]);
     machine.run(&["systemctl", "daemon-reload"]);
 }
 
 /// Runs the unit, which must fail, and gives what it said.
-fn fails(machine: &Machine) -> String {
+pub(super) fn fails(machine: &Machine) -> String {
     let output = machine.try_run(&["systemctl", "start", "qbackd"]);
     let said = machine.messages(&["-u", "qbackd"]).join("\n");
     assert!(!output.status.success(), "{said}");
