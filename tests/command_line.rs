@@ -101,7 +101,7 @@ fn arguments_that_make_no_sense_exit_with_2() {
 
 #[test]
 fn a_verb_that_is_not_built_says_what_it_comes_with() {
-    for (verb, with) in [("status", "the daemon"), ("pause", "the daemon"), ("copy", "copies to other destinations")] {
+    for (verb, with) in [("pin", "retention"), ("copy", "copies to other destinations")] {
         let (code, out, err) = run(&[verb, "shop", "--watch"]);
         assert_eq!((code, out.as_str()), (Some(69), ""));
         assert_eq!(err, format!("error: `{verb}` comes with {with}, which is not built\n"));

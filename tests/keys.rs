@@ -13,7 +13,7 @@ enum Effect {
     Seen(&'static str),
     /// None yet; every load says so.
     Unbuilt,
-    /// It is a part of the key, or of the way to notify, that its table is named for.
+    /// It is a part of the key that its table is named for.
     Part,
 }
 use Effect::{Part, Seen, Unbuilt};
@@ -28,7 +28,12 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
     ),
     ("daemon", "control_socket", "'/run/q.sock'", Unbuilt),
     ("daemon", "max_parallel", "3", Seen("as_many_run_at_a_time_as_max_parallel_says")),
-    ("daemon", "timezone", "'Europe/Berlin'", Unbuilt),
+    (
+        "daemon",
+        "timezone",
+        "'Europe/Berlin'",
+        Seen("check_shows_the_next_three_times_of_each_schedule_in_its_time_zone"),
+    ),
     ("daemon", "listen", "'127.0.0.1:9090'", Unbuilt),
     ("daemon", "history_keep", "'30d'", Unbuilt),
     ("daemon", "shutdown_grace", "'5m'", Unbuilt),
@@ -43,8 +48,8 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
     ("destination", "label", "'the shelf'", Seen("a_destination_is_shown_with_its_label")),
     ("destination", "credentials_file", "'/dev/null'", Unbuilt),
     ("destination", "profile", "'backup'", Unbuilt),
-    ("destination", "prune", "false", Unbuilt),
-    ("destination", "keep", "{ last = 3 }", Unbuilt),
+    ("destination", "prune", "false", Seen("a_destination_that_says_prune_false_loses_nothing")),
+    ("destination", "keep", "{ last = 3 }", Seen("a_destination_of_its_own_rules_goes_by_them")),
     ("destination", "max_bandwidth", "'10 MiB'", Unbuilt),
     ("destination", "volume_size", "'5 GiB'", Unbuilt),
     ("destination", "concurrency", "4", Unbuilt),
@@ -84,19 +89,19 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
     ("policy", "destinations", "['local']", Seen("a_backup_goes_where_to_says")),
     ("policy", "encryption", "'none'", Seen("it_comes_back_unencrypted_and_uncompressed")),
     ("policy", "compression", "'none'", Seen("it_comes_back_unencrypted_and_uncompressed")),
-    ("policy", "keep", "{ daily = 7 }", Unbuilt),
+    ("policy", "keep", "{ daily = 7 }", Seen("a_month_of_nightly_backups_leaves_what_the_rules_promise")),
     ("policy", "timeout", "'1h'", Seen("a_dump_that_takes_longer_than_timeout")),
     ("policy", "stall_timeout", "'1h'", Seen("a_dump_that_stalls_for_longer_than_stall_timeout")),
     ("policy", "retry", "{ attempts = 3 }", Unbuilt),
     ("policy", "randomized_delay", "'10m'", Unbuilt),
     ("policy", "persistent", "false", Unbuilt),
     ("policy", "not_between", "['08:00-18:00']", Unbuilt),
-    ("policy", "pause_after", "0", Unbuilt),
-    ("policy", "stale_after", "'3d'", Unbuilt),
+    ("policy", "pause_after", "0", Seen("with_pause_after_0_failures_never_pause")),
+    ("policy", "stale_after", "'3d'", Seen("silence_is_stale_also_when_nothing_ever_ran")),
     ("policy", "notify", "'ops'", Unbuilt),
     ("policy", "owner", "'www-data'", Unbuilt),
-    ("policy", "hooks", "{ before_backup = 'true' }", Unbuilt),
-    ("policy", "stop_units", "['nginx.service']", Unbuilt),
+    ("policy", "hooks", "{ before_backup = 'true' }", Seen("each_hook_is_told_what_the_manual_says")),
+    ("policy", "stop_units", "['nginx.service']", Seen("units_are_stopped_for_the_dump_and_run_again_after_it")),
     ("policy", "enabled", "false", Seen("a_database_that_is_not_enabled_is_left_out_of_all")),
     ("database", "url", "'postgresql://db1/shop'", Seen("what_is_backed_up_comes_back")),
     ("database", "engine", "'postgresql'", Seen("the_engine_is_the_named_one_or_the_one_the_scheme_means")),
@@ -143,25 +148,47 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
     ("tls", "ca", "'/dev/null'", Part),
     ("tls", "cert", "'/dev/null'", Part),
     ("tls", "key", "{ file = '/dev/null' }", Part),
-    ("email", "to", "['ops@example.org']", Part),
-    ("email", "from", "'qbackd@example.org'", Part),
-    ("email", "server", "'mail:587'", Part),
-    ("email", "tls", "'tls'", Part),
-    ("email", "username", "'qbackd'", Part),
-    ("email", "password", "{ env = 'PW' }", Part),
-    ("webhook", "url", "'https://example.org'", Part),
-    ("webhook", "headers", "{ X-Token = { env = 'TOKEN' } }", Part),
-    ("command", "command", "['/bin/true']", Part),
-    ("healthchecks", "url", "'https://hc-ping.com/x'", Part),
-    ("slack", "url", "{ env = 'HOOK' }", Part),
-    ("discord", "url", "{ env = 'HOOK' }", Part),
-    ("telegram", "token", "{ env = 'TOKEN' }", Part),
-    ("telegram", "chat", "'1'", Part),
-    ("ntfy", "topic", "'backups'", Part),
-    ("ntfy", "server", "'https://ntfy.example.org'", Part),
-    ("ntfy", "token", "{ env = 'TOKEN' }", Part),
-    ("gotify", "server", "'https://gotify.example.org'", Part),
-    ("gotify", "token", "{ env = 'TOKEN' }", Part),
+    ("email", "to", "['ops@example.org']", Seen("a_mail_has_text_and_html_and_says_that_a_program_wrote_it")),
+    (
+        "email",
+        "from",
+        "'qbackd@example.org'",
+        Seen("it_logs_in_over_tls_of_either_kind_and_only_with_a_trusted_certificate"),
+    ),
+    ("email", "server", "'mail:587'", Seen("a_mail_has_text_and_html_and_says_that_a_program_wrote_it")),
+    ("email", "tls", "'tls'", Seen("it_logs_in_over_tls_of_either_kind_and_only_with_a_trusted_certificate")),
+    ("email", "username", "'qbackd'", Seen("it_logs_in_over_tls_of_either_kind_and_only_with_a_trusted_certificate")),
+    (
+        "email",
+        "password",
+        "{ env = 'PW' }",
+        Seen("it_logs_in_over_tls_of_either_kind_and_only_with_a_trusted_certificate"),
+    ),
+    ("webhook", "url", "'https://example.org'", Seen("a_webhook_gets_the_json_document_with_its_headers")),
+    (
+        "webhook",
+        "headers",
+        "{ X-Token = { env = 'TOKEN' } }",
+        Seen("a_webhook_gets_the_json_document_with_its_headers"),
+    ),
+    ("webhook", "template", "'{text}'", Seen("a_webhook_gets_what_its_template_says_escaped_for_its_type")),
+    (
+        "command",
+        "command",
+        "['/bin/true']",
+        Seen("a_command_gets_the_document_on_stdin_and_the_short_of_it_in_its_environment"),
+    ),
+    ("healthchecks", "url", "'https://hc-ping.com/x'", Seen("a_check_hears_of_start_success_failure_and_the_rest")),
+    ("slack", "url", "{ env = 'HOOK' }", Seen("slack_gets_a_text_that_mentions_and_marks_nothing")),
+    ("discord", "url", "{ env = 'HOOK' }", Seen("discord_gets_a_text_that_mentions_nobody_and_is_short_enough")),
+    ("telegram", "token", "{ env = 'TOKEN' }", Seen("telegram_gets_a_message_for_its_chat")),
+    ("telegram", "chat", "'1'", Seen("telegram_gets_a_message_for_its_chat")),
+    ("telegram", "server", "'https://telegram.example.org'", Seen("telegram_gets_a_message_for_its_chat")),
+    ("ntfy", "topic", "'backups'", Seen("ntfy_gets_title_message_and_priority")),
+    ("ntfy", "server", "'https://ntfy.example.org'", Seen("ntfy_gets_title_message_and_priority")),
+    ("ntfy", "token", "{ env = 'TOKEN' }", Seen("ntfy_gets_title_message_and_priority")),
+    ("gotify", "server", "'https://gotify.example.org'", Seen("gotify_gets_title_message_and_priority")),
+    ("gotify", "token", "{ env = 'TOKEN' }", Seen("gotify_gets_title_message_and_priority")),
 ];
 
 /// What a file needs around the key that is looked at.
@@ -198,7 +225,7 @@ fn file(table: &str, key: &str, value: &str) -> String {
         }
         (kind, _) => {
             let needed = match kind {
-                "email" => without(&["to = 'ops@example.org'"]),
+                "email" => without(&["to = 'ops@example.org'", "username = 'qbackd'", "password.env = 'PW'"]),
                 "telegram" => without(&["token.env = 'TOKEN'", "chat = '1'"]),
                 "ntfy" => without(&["topic = 'backups'"]),
                 "gotify" => without(&["server = 'https://gotify.example.org'", "token.env = 'TOKEN'"]),
@@ -247,26 +274,14 @@ fn every_key_can_be_written_and_one_without_effect_is_warned_of_at_its_line() {
         });
         assert_eq!(warned, matches!(effect, Unbuilt), "[{table}] {key}:\n{}", loaded.warnings);
     }
-    // All of a way to notify waits, so the table itself is what the warning names.
-    let dir = Dir::with(&[("qbackd.toml", AROUND)]);
-    assert!(
-        dir.load()
-            .unwrap()
-            .warnings
-            .rows()
-            .iter()
-            .any(|row| { row.line == Some(3) && row.message == "[notify.NAME] has no effect yet" })
-    );
 }
 
 #[test]
 fn the_keys_without_effect_are_exactly_those_of_the_table_in_the_configuration() {
     let here: BTreeSet<_> =
         KEYS.iter().filter(|(.., effect)| matches!(effect, Unbuilt)).map(|(table, key, ..)| (*table, *key)).collect();
-    let there: BTreeSet<_> =
-        UNBUILT.iter().map(|(table, key, _)| (*table, *key)).filter(|(table, _)| *table != "notify").collect();
+    let there: BTreeSet<_> = UNBUILT.iter().map(|(table, key, _)| (*table, *key)).collect();
     assert_eq!(here, there);
-    assert!(UNBUILT.iter().any(|(table, key, _)| (*table, *key) == ("notify", "*")));
 }
 
 #[test]

@@ -109,7 +109,11 @@ fn the_manual_has_the_options_of_each_verb_and_no_others() {
     let everywhere = options_of_the_page(&parts["OPTIONS"]);
     let mut wrong = Vec::new();
     for verb in verbs_of_the_program() {
-        let program = options_of_the_program(&printed(&[&verb, "--help"]));
+        let help = printed(&[&verb, "--help"]);
+        let mut program = options_of_the_program(&help);
+        for second in verbs_of_help(&help) {
+            program.extend(options_of_the_program(&printed(&[&verb, &second, "--help"])));
+        }
         let page = parts.get(&verb).map(|lines| options_of_the_page(lines)).unwrap_or_default();
         for missing in program.iter().filter(|option| !page.contains(*option) && !everywhere.contains(*option)) {
             wrong.push(format!("{verb} {missing}: not in man/qbackd.8"));

@@ -11,7 +11,8 @@ use crate::config::Database;
 use crate::error::{Error, Kind, Result};
 use crate::job::Context;
 use crate::job::backup::{Made, backup};
-use crate::model::{BackupType, Name, Progress};
+use crate::job::pausing::settle;
+use crate::model::{BackupType, Event, Name, Progress, RunId};
 
 /// Back up databases now.
 ///
@@ -69,6 +70,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     owner::become_owner(&plan.daemon.state_dir)?;
     signals::block_on(|cancel| async {
         let context = ground::context(plan, "backup", cancel)?;
+        context.history.seen(context.plan.databases.keys())?;
         let databases = chosen(&context, args)?;
         work(&context, databases, args, global).await
     })
@@ -80,6 +82,7 @@ fn chosen(context: &Context, args: &Args) -> Result<Vec<Arc<Database>>> {
     } else {
         args.names.iter().map(|name| context.database(name)).collect::<Result<_>>()?
     };
+    let databases = not_paused(context, databases, args.all)?;
     if databases.is_empty() {
         return Err(Error::new(Kind::Usage, "there is no database to back up")
             .hint("name one in the configuration: [database.NAME]"));
@@ -94,12 +97,47 @@ fn chosen(context: &Context, args: &Args) -> Result<Vec<Arc<Database>>> {
     Ok(databases)
 }
 
+/// With `--all`, without those that are paused. One that is named is backed up all the same, and that is said.
+fn not_paused(context: &Context, mut databases: Vec<Arc<Database>>, all: bool) -> Result<Vec<Arc<Database>>> {
+    let known = context.history.read().all_conditions()?;
+    databases.retain(|database| {
+        let name = &database.name;
+        let Some(pause) = known.get(name).and_then(|known| known.pause.as_ref()) else { return true };
+        let why = if pause.why.is_empty() { String::new() } else { format!(" ({})", output::clean(&pause.why)) };
+        let done =
+            if all { format!("left out; `qbackd resume {name}` ends that") } else { "backed up all the same".into() };
+        output::warn(&format!("{name} is paused by {}{why}: {done}", pause.by));
+        !all
+    });
+    Ok(databases)
+}
+
+/// Takes note of how a run ended, if it was one: what counts its failures, and what it is worth telling.
+fn note(context: &Context, database: &Arc<Database>, run: &RunId) -> Result<()> {
+    let told = match settle(&context.history, database, run, &context.host, false, context.clock.now()) {
+        Ok((told, _)) => told,
+        // It was refused before it began: another run is going on.
+        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for notice in &told {
+        context.history.event(notice)?;
+        if matches!(notice.event, Event::Paused | Event::SuspiciousSize) {
+            output::warn(&format!("{}: {}", database.name, notice.text));
+        }
+    }
+    Ok(())
+}
+
 /// Backs up as many at a time as `max_parallel` allows. One that fails stops no other.
 async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, global: &Global) -> Result<()> {
     let watched: Vec<(Name, Progress)> = databases.iter().map(|d| (d.name.clone(), Progress::default())).collect();
     let parallel = usize::try_from(context.plan.daemon.options.max_parallel).unwrap_or(1).max(1);
     let runs = databases.iter().zip(&watched).map(|(database, (_, progress))| async move {
-        let made = backup(context, database, args.to.as_ref(), progress).await;
+        let run = RunId::new(context.clock.now(), &context.host);
+        let context = Context { run: Some(run.clone()), ..context.clone() };
+        let made = backup(&context, database, args.to.as_ref(), progress).await;
+        note(&context, database, &run)?;
         if let (Ok(made), false) = (&made, global.json) {
             output::line(&told(made, &context.called(made.destination.as_str())))?;
         }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::keys::KeyArgs;
 use super::{Global, output};
-use crate::config::{self, Plan};
+use crate::config::{self, Loaded, Plan};
 use crate::error::{Error, Kind, Result};
 use crate::history::{History, StateDir};
 use crate::job::context::{Given, Scratch};
@@ -20,13 +20,24 @@ use crate::model::{Secret, SystemClock};
 /// # Errors
 /// There is none, or it has errors; all of them were shown then.
 pub(super) fn plan(global: &Global) -> Result<Plan> {
+    let Loaded { plan, warnings, .. } = load(global)?;
+    if global.quiet == 0 {
+        warnings.lines().for_each(|(_, line)| output::warn(&line));
+    }
+    Ok(plan)
+}
+
+/// The same for verbs that people look at often: warnings are left to `qbackd check`.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn plan_at_a_glance(global: &Global) -> Result<Plan> {
+    Ok(load(global)?.plan)
+}
+
+fn load(global: &Global) -> Result<Loaded> {
     match config::load(&global.config) {
-        Ok(loaded) => {
-            if global.quiet == 0 {
-                loaded.warnings.lines().for_each(|(_, line)| output::warn(&line));
-            }
-            Ok(loaded.plan)
-        }
+        Ok(loaded) => Ok(loaded),
         Err(report) => {
             output::tell(&report.render(output::coloured(&std::io::stderr())));
             let (errors, _) = report.counts();
@@ -97,12 +108,15 @@ fn with_state(plan: Plan, state: StateDir, verb: &str, cancel: CancellationToken
         clock,
         host,
         initiated_by: format!("{} ({verb})", caller()),
+        run: None,
+        scheduled: None,
+        notices: None,
         cancel,
     })
 }
 
 /// Who called: a name where the environment tells one, else the number of the user.
-fn caller() -> String {
+pub(super) fn caller() -> String {
     let named = |key| std::env::var(key).ok().filter(|name| !name.is_empty());
     match (named("SUDO_USER"), named("USER").or_else(|| named("LOGNAME"))) {
         (Some(person), _) => format!("{person} by sudo"),

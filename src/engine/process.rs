@@ -4,7 +4,11 @@
 //! (`{ env = }`, systemd credentials) that are no child's business. Errors name the program, never its arguments.
 
 mod child;
+mod lines;
 mod tail;
+mod work;
+
+pub use child::Ran;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, PipeWriter};
@@ -39,6 +43,7 @@ pub struct Tool {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    called: Option<String>,
     linger: Duration,
 }
 
@@ -54,7 +59,7 @@ pub struct Done {
 impl Tool {
     /// The program at a path, or by a name that `PATH` leads to.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), linger: LINGER }
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), called: None, linger: LINGER }
     }
 
     /// Adds arguments. Never a secret: everybody on the host can read them.
@@ -68,6 +73,13 @@ impl Tool {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// What errors call it; the program's name unless told.
+    #[must_use]
+    pub fn called(mut self, name: impl Into<String>) -> Self {
+        self.called = Some(name.into());
         self
     }
 

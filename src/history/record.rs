@@ -9,6 +9,8 @@ use crate::model::{BackupId, Name, Outcome, RunId, RunKind};
 /// A run that is about to start.
 #[derive(Debug, Clone)]
 pub struct NewRun {
+    /// Its id, if whoever starts it wants to know it before; a new one otherwise.
+    pub id: Option<RunId>,
     /// What it does.
     pub kind: RunKind,
     /// The database it is about.
@@ -72,6 +74,7 @@ impl Ending {
         let outcome = match error.kind() {
             Kind::TimedOut => Outcome::TimedOut,
             Kind::Interrupted => Outcome::Interrupted,
+            Kind::Vetoed => Outcome::Vetoed,
             _ => Outcome::Failed,
         };
         let hint = error.remedy().map(str::to_owned);
@@ -177,4 +180,34 @@ pub struct Line {
     pub level: Level,
     /// What was said.
     pub text: String,
+}
+
+#[cfg(test)]
+impl Run {
+    /// A backup of `shop` that ended so at `at`.
+    pub(crate) fn example(at: Timestamp, outcome: Outcome) -> Self {
+        let error = (outcome != Outcome::Succeeded).then(|| "backup of shop failed: connection refused".to_owned());
+        Self {
+            id: RunId::new(at, "db1"),
+            kind: RunKind::Backup,
+            database: Name::try_from("shop".to_owned()).expect("a name"),
+            destinations: vec!["local".into()],
+            backup: Some(BackupId::new(at, crate::model::BackupType::Full)),
+            started: at,
+            ended: Some(at),
+            outcome: Some(outcome),
+            initiated_by: "the schedule".into(),
+            due: Some(at),
+            attempt: Some(1),
+            error,
+            hint: None,
+            plain_bytes: (outcome == Outcome::Succeeded).then_some(1 << 20),
+            stored_bytes: None,
+            tables: (outcome == Outcome::Succeeded).then_some(84),
+            rows: None,
+            notes: Vec::new(),
+            phases: Vec::new(),
+            lock: String::new(),
+        }
+    }
 }

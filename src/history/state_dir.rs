@@ -125,6 +125,73 @@ impl StateDir {
         }
     }
 
+    /// Keeps `content` as `folder/name`, in place of what is there. It is on the disk when this returns; a crash leaves what was
+    /// there or what comes, never a part. `name` must be a plain file name that begins with no dot.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&self, folder: &str, name: &str, content: &[u8]) -> Result<()> {
+        let write = || -> io::Result<()> {
+            let beside = format!(".{name}.new");
+            let mut file = self.try_file_in(folder, &beside)?;
+            file.set_len(0)?;
+            io::Write::write_all(&mut file, content)?;
+            file.sync_all()?;
+            let dir = dir_at(&self.fd, folder)?;
+            rustix::fs::renameat(&dir, &beside, &dir, name)?;
+            rustix::fs::fsync(&dir)?;
+            // The folder itself may be new.
+            Ok(rustix::fs::fsync(&self.fd)?)
+        };
+        write().map_err(|e| denied(format!("cannot write {}", self.join(folder, name)), e))
+    }
+
+    /// What was kept as `folder/name`, if anything; at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn kept(&self, folder: &str, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.existing_in(folder, name)? else { return Ok(None) };
+        let mut content = Vec::new();
+        let read = io::Read::read_to_end(&mut io::Read::take(file, limit), &mut content);
+        read.map_err(|e| denied(format!("cannot read {}", self.join(folder, name)), e))?;
+        Ok(Some(content))
+    }
+
+    /// The names of all that is kept in `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn all_kept(&self, folder: &str) -> Result<Vec<String>> {
+        let read = || -> io::Result<Vec<String>> {
+            let entries = match dir_at(&self.fd, folder) {
+                Ok(dir) => rustix::fs::Dir::read_from(&dir)?,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(e) => return Err(e),
+            };
+            let mut names = Vec::new();
+            for entry in entries {
+                names.extend(entry?.file_name().to_str().ok().filter(|name| !name.starts_with('.')).map(str::to_owned));
+            }
+            Ok(names)
+        };
+        read().map_err(|e| denied(format!("cannot read {}", self.path.join(folder).display()), e))
+    }
+
+    /// Forgets what was kept as `folder/name`; nothing to do if it is gone. That it is gone is on the disk when this returns.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget(&self, folder: &str, name: &str) -> Result<()> {
+        self.remove_in(folder, name)?;
+        match dir_at(&self.fd, folder).and_then(|dir| Ok(rustix::fs::fsync(dir)?)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(denied(format!("cannot sync {}", self.path.join(folder).display()), e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).map_err(|e| from_io(format!("cannot sync {}", self.path.display()), e.into()))

@@ -93,7 +93,7 @@ impl History {
     /// It cannot be recorded; then the run must not start.
     pub fn begin(&self, new: NewRun, lock: Option<&Lock>) -> Result<RunId> {
         let now = self.clock.now();
-        let id = RunId::new(now, &self.host);
+        let id = new.id.clone().unwrap_or_else(|| RunId::new(now, &self.host));
         let own = match lock {
             Some(_) => None,
             None => lock::take(&self.state, id.as_str())?,
@@ -143,6 +143,17 @@ impl History {
                 writer.lost.entry(run).or_insert_with(|| (0, e.to_string())).0 += 1;
             }
         }));
+    }
+
+    /// Adds a remark for people to a run, whether it has ended or not. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub fn note(&self, run: &RunId, text: impl Into<String>) -> Result<()> {
+        let (id, text) = (run.clone(), text.into());
+        let add = "UPDATE runs SET notes = json_insert(notes, '$[#]', ?2) WHERE id = ?1";
+        self.durably(format!("add a note to run {run}"), move |db| db.execute(add, params![id.as_str(), text]))
+            .map(drop)
     }
 
     /// Records how a run ended. It is on the disk when this returns.
@@ -204,7 +215,9 @@ impl History {
             }
             let ended = change.execute(
                 "UPDATE runs SET ended = ?2, outcome = ?3, backup = coalesce(?4, backup), error = ?5, hint = ?6,
-                     plain_bytes = ?7, stored_bytes = ?8, tables = ?9, rows = ?10, notes = ?11, phases = ?12
+                     plain_bytes = ?7, stored_bytes = ?8, tables = ?9, rows = ?10, phases = ?12,
+                     notes = (SELECT json_group_array(value) FROM
+                         (SELECT value FROM json_each(notes) UNION ALL SELECT value FROM json_each(?11)))
                  WHERE id = ?1 AND outcome IS NULL",
                 params![
                     id.as_str(),

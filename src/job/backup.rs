@@ -5,8 +5,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::hooks::{About, Hooks};
 use super::limits::{Limits, within};
-use super::recorded::{Account, recorded};
+use super::pausing::conclude;
+use super::prune::after_backup;
+use super::recorded::{Account, begin as begin_run, end};
+use super::sweep::recover;
+use super::units::{self, Units};
 use crate::config::Database;
 use crate::engine::{self, Dump, DumpRequest, Dumped, Engine, Inspection};
 use crate::error::{Error, Kind, Result};
@@ -53,23 +58,35 @@ pub async fn backup(
 ) -> Result<Made> {
     let name = &database.name;
     let lock = lock::hold(&context.state, name)?;
-    sweep_after_dead_runs(context, &lock).await?;
+    recover(context, Some(&lock)).await?;
+    units::recover(context, name, &lock).await;
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Backup,
         database: name.clone(),
         destinations: vec![destination.to_string()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
-        due: None,
-        attempt: None,
+        due: context.scheduled.map(|scheduled| scheduled.due),
+        attempt: context.scheduled.map(|scheduled| scheduled.attempt),
     };
-    recorded(context, new, Some(&lock), |run| async move {
-        let made = make(context, database, &destination, &at, &run, progress).await;
-        made.map(|manifest| Made { manifest, destination }).map_err(|e| e.during(format!("backup of {name} failed")))
-    })
-    .await
+    let run = begin_run(context, new, Some(&lock))?;
+    let about = About { run: &run, kind: RunKind::Backup, backup: &at, destination: destination.as_str(), progress };
+    let hooks = Hooks::new(context, Some(database), &about);
+    let manifest = make(context, database, &destination, &at, &run, &hooks, progress).await;
+    let made = manifest.map(|manifest| Made { manifest, destination });
+    let made = end(context, &run, made.map_err(|e| e.during(format!("backup of {name} failed"))));
+    conclude(context, database, &run);
+    match &made {
+        Ok(made) => {
+            after_backup(context, database, &made.destination, &lock).await;
+            hooks.after_backup(&made.manifest, &made.account()).await;
+        }
+        Err(error) => hooks.on_failure(error).await,
+    }
+    made
 }
 
 fn primary(database: &Database, to: Option<&Name>) -> Result<Name> {
@@ -84,6 +101,7 @@ async fn make(
     destination: &Name,
     at: &BackupRef,
     run: &RunId,
+    hooks: &Hooks<'_>,
     progress: &Progress,
 ) -> Result<Manifest> {
     let engine = context.engine(database)?;
@@ -99,7 +117,7 @@ async fn make(
     };
     let limits = Limits { timeout: database.policy.timeout, stall_timeout: database.policy.stall_timeout };
     let recipients = packing.recipients.as_ref().map(|r| r.listed()).unwrap_or_default();
-    within(limits, &context.cancel, &stop, progress, async {
+    let published = within(limits, &context.cancel, &stop, progress, async {
         progress.quiet_phase("looking at the source");
         let found = engine.inspect(&work).await?;
         progress.expect(found.estimate.unwrap_or(0));
@@ -117,8 +135,9 @@ async fn make(
             draft.discard().await;
         }
         published
-    })
-    .await
+    });
+    hooks.before_backup().await?;
+    Units::of(context, database, run).stopped_during(progress, published).await
 }
 
 async fn begin(
@@ -203,29 +222,4 @@ fn manifest(
         notes: dump.notes,
         initiated_by: context.initiated_by.clone(),
     }
-}
-
-/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch.
-async fn sweep_after_dead_runs(context: &Context, lock: &lock::Lock) -> Result<()> {
-    for dead in context.history.recover(Some(lock))? {
-        let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(dead.id.as_str()));
-        let (RunKind::Backup, Some(id)) = (dead.kind, dead.backup) else { continue };
-        let at = BackupRef { database: dead.database, id };
-        for destination in dead.destinations.iter().filter_map(|name| name.parse::<Name>().ok()) {
-            let swept = async {
-                let repository = context.repository(&destination, Access::Write)?;
-                match repository.manifest(&at).await {
-                    Ok(_) => Ok(false),
-                    Err(e) if e.kind() == Kind::NotFound => repository.sweep(&at).await,
-                    Err(e) => Err(e),
-                }
-            };
-            match swept.await {
-                Ok(true) => tracing::info!("{at}: removed from {destination} what an interrupted run had left"),
-                Ok(false) => {}
-                Err(e) => tracing::warn!("{at}: what an interrupted run left at {destination} stays: {}", e.line()),
-            }
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::{Context, Place, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Ending, Level, NewRun};
+use crate::history::{Ending, Level, Lock, NewRun};
 use crate::model::{Outcome, RunId, RunKind, Step};
 
 /// What a job leaves in the history when it succeeds.
@@ -20,23 +20,49 @@ pub trait Account {
 pub async fn recorded<T: Account, F: Future<Output = Result<T>>>(
     context: &Context,
     new: NewRun,
-    lock: Option<&crate::history::Lock>,
+    lock: Option<&Lock>,
     work: impl FnOnce(RunId) -> F,
 ) -> Result<T> {
+    let run = begin(context, new, lock)?;
+    end(context, &run, work(run.clone()).await)
+}
+
+/// Records that a run begins, for work that goes on after its end is recorded.
+///
+/// # Errors
+/// The history's: a run that is not recorded is not run.
+pub(super) fn begin(context: &Context, new: NewRun, lock: Option<&Lock>) -> Result<RunId> {
     let run = context.history.begin(new, lock)?;
     Step::Recorded.reached();
-    let result = work(run.clone()).await;
+    Ok(run)
+}
+
+/// Records what came of a run, and hands it on.
+///
+/// # Errors
+/// The work's own, or the history's.
+pub(super) fn end<T: Account>(context: &Context, run: &RunId, result: Result<T>) -> Result<T> {
     let ending = match &result {
         Ok(done) => done.account(),
         Err(error) => {
-            context.history.line(&run, Level::Error, error.to_string());
+            context.history.line(run, Level::Error, error.to_string());
             Ending::of(error)
         }
     };
     debug_assert!(result.is_ok() == (ending.outcome == Outcome::Succeeded));
-    context.history.finish(&run, ending)?;
+    context.history.finish(run, ending)?;
     Step::Finished.reached();
     result
+}
+
+/// Tells of something that went wrong beside the work of a run and does not change what came of it: a line and a note of the
+/// run, and a warning.
+pub(super) fn beside(context: &Context, run: &RunId, level: Level, error: &Error) {
+    context.history.line(run, level, error.to_string());
+    tracing::warn!("run {run}: {}", error.line());
+    if let Err(e) = context.history.note(run, error.line()) {
+        tracing::warn!("{}", e.line());
+    }
 }
 
 /// Records work that failed before it knew what to work on: a damaged manifest, a destination that does not answer. What was
@@ -55,6 +81,7 @@ pub(super) fn record_refusal(
         return Ok(());
     };
     let new = NewRun {
+        id: context.run.clone(),
         kind,
         database: database.clone(),
         destinations: context.places(from, Some(database)).iter().map(ToString::to_string).collect(),

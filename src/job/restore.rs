@@ -6,15 +6,16 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Given, Scratch};
+use super::hooks::{About, Hooks};
 use super::limits::{Limits, within};
-use super::recorded::{Account, record_refusal, recorded};
+use super::recorded::{Account, begin, end, record_refusal};
 use super::{Context, Place, Wanted};
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun, lock};
 use crate::model::artifact::Encryption;
 use crate::model::manifest::counts;
-use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
+use crate::model::{BackupRef, Manifest, Outcome, Progress, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
 
 /// What a person asked for.
@@ -175,6 +176,7 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
     let manifest = planned.manifest().clone();
     let at = manifest.reference();
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Restore,
         database: at.database.clone(),
         destinations: vec![planned.from().to_owned()],
@@ -188,10 +190,22 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
         (None, true) => Some(lock::hold(&context.state, &at.database)?),
         _ => None,
     };
-    recorded(context, new, lock.as_ref(), |_: RunId| async {
-        restore_now(context, planned, &at).await.map_err(|e| e.during(format!("restore of {at} failed")))
-    })
-    .await
+    let run = begin(context, new, lock.as_ref())?;
+    let progress = planned.progress.clone();
+    let about =
+        About { run: &run, kind: RunKind::Restore, backup: &at, destination: planned.from(), progress: &progress };
+    let database = lock.is_some().then(|| context.plan.databases.get(&at.database)).flatten();
+    let hooks = Hooks::new(context, database.map(|d| &**d), &about).restoring(&manifest);
+    let done = match hooks.before_restore().await {
+        Ok(()) => restore_now(context, planned, &at).await,
+        Err(refused) => Err(refused),
+    };
+    let done = end(context, &run, done.map_err(|e| e.during(format!("restore of {at} failed"))));
+    match &done {
+        Ok(done) => hooks.after_restore(&done.account()).await,
+        Err(error) => hooks.on_failure(error).await,
+    }
+    done
 }
 
 async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Result<Done> {

@@ -77,7 +77,7 @@ words! {
         TimedOut = "timed out",
         /// A crash, a signal or an operator ended it.
         Interrupted = "interrupted",
-        /// A `before_backup` hook refused it.
+        /// A `before_backup` or `before_restore` hook refused it.
         Vetoed = "vetoed",
         /// It was due but another run made it unnecessary.
         Skipped = "skipped",

@@ -315,6 +315,12 @@ fn mistakes_in_notify() {
             "type = \"telegram\"\nchat = \"1\"\n",
             "type = \"ntfy\"\nserver = \"ntfy.sh\"\n",
             "type = \"gotify\"\nserver = \"https://x\"\n",
+            "type = \"email\"\nto = \"a@b.c\"\nserver = \"mail:x\"\nusername = \"me\"\n",
+            "type = \"email\"\nto = \"a@b.c\"\nserver = \"mail\"\nusername = \"me\"\npassword.env = \"PW\"\ntls = \"none\"\n",
+            "type = \"email\"\nto = \"a@b.c\"\npassword.env = \"PW\"\n",
+            "type = \"webhook\"\nurl = \"https://x\"\ntemplate = \"{host}: {txt}\"\n",
+            "type = \"webhook\"\nurl = \"https://x\"\ntemplate = '{\"text\": {text}}'\n",
+            "type = \"telegram\"\ntoken.env = \"T\"\nchat = \"1\"\nserver = \"telegram\"\n",
         ],
     );
     insta::assert_snapshot!(said);

@@ -6,6 +6,7 @@ pub mod fixture;
 pub mod keys;
 pub mod memory;
 pub mod mounts;
+pub mod sinks;
 pub mod sqlite;
 pub mod systemd;
 pub mod tree;

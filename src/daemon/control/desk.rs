@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::Caller;
 use crate::config::Plan;
 use crate::control::wire::{Backup, Changed, Delete, Document, Ended, Handle, Prune, Reload, Restore};
-use crate::control::{self, History};
+use crate::control::{self, History, Status};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Line, Run};
 use crate::model::{Name, Progress, RunId};
@@ -19,9 +19,9 @@ pub type Entry = control::Entry<Run, Line>;
 
 /// What the loop of the daemon does for callers.
 ///
-/// The server has checked that the caller may act on every database that a request names. Where a request has only the id of a
-/// run or of a backup, or names nothing and so means all, the desk finds the databases and asks [`Caller::may`] for each, or
-/// leaves out those that the caller may not see ([`Caller::sees`]).
+/// The server has checked that the caller may act on every database that a request names, and, where it names none and so means
+/// all, that they may do everything. Where a request has the id of a run or of a backup, the desk finds the database and asks
+/// [`Caller::may`]; so it does for each run of the history of all.
 ///
 /// The server drops the future of a request when the caller goes away: what was asked for is done all the same.
 #[async_trait]
@@ -53,8 +53,8 @@ pub trait Desk: Send + Sync + 'static {
     /// Loads the files and tells what a reload would change.
     async fn diff(&self) -> Result<Reload>;
 
-    /// The status of these databases (none: all that the caller sees), as `qbackd status --json` prints it.
-    async fn status(&self, names: &[Name], by: &Caller) -> Result<Document>;
+    /// The status of these databases; none: of all. The server leaves out those that the caller may not see.
+    async fn status(&self, names: &[Name]) -> Result<Status>;
 
     /// Runs of the history, oldest first, and what is added to them. The stream ends when the receiver is dropped.
     async fn history(&self, ask: History, by: &Caller) -> Result<mpsc::Receiver<Result<Entry>>>;

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::lines::Listener;
 use super::tail::Tail;
 use super::{DEFAULT_PATH, Done, Tool, find_program};
 use crate::error::{Error, Explain, Kind, Result};
@@ -33,6 +34,27 @@ pub(super) struct Child {
     tail: Tail,
 }
 
+/// How a program ended that was run for what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit status, or the signal that killed it.
+    pub status: ExitStatus,
+    /// The last line it printed.
+    pub last: Option<String>,
+}
+
+impl Ran {
+    /// How it ended, for people: `exit status 3: not now`.
+    pub fn how(&self) -> String {
+        how(self.status, self.last.as_deref())
+    }
+
+    /// Whether it ended by itself and said no.
+    pub fn refused(&self) -> bool {
+        self.status.signal().is_none() && !self.status.success()
+    }
+}
+
 impl Child {
     /// Starts a tool; `talk` is the pipe for what it says, if its stdout shares it.
     pub(super) fn spawn(
@@ -41,12 +63,23 @@ impl Child {
         stdout: Stdio,
         talk: Option<(PipeReader, PipeWriter)>,
     ) -> Result<Self> {
-        let name = tool.program.to_string_lossy().into_owned();
+        Self::spawn_heard(tool, stdin, stdout, talk, None)
+    }
+
+    /// The same; `listener` gets what it says, line by line.
+    pub(super) fn spawn_heard(
+        tool: &Tool,
+        stdin: Stdio,
+        stdout: Stdio,
+        talk: Option<(PipeReader, PipeWriter)>,
+        listener: Option<Listener>,
+    ) -> Result<Self> {
+        let name = tool.called.clone().unwrap_or_else(|| tool.program.to_string_lossy().into_owned());
         let (reader, writer) = match talk {
             Some(ends) => ends,
             None => io::pipe().explain(|| "cannot make a pipe")?,
         };
-        let tail = Tail::follow(reader)?;
+        let tail = Tail::follow(reader, listener)?;
         // Found here and not by the kernel: a folder of PATH that may not be entered would hide that the program is missing.
         let mut command = Command::new(find_program(&tool.program)?);
         command.arg0(&tool.program);
@@ -103,6 +136,20 @@ impl Child {
         }
     }
 
+    /// The same for a program whose exit status its caller judges.
+    pub(super) async fn ran(mut self, ended: Result<()>) -> Result<Ran> {
+        if let Err(e) = ended {
+            self.stop().await;
+            return Err(e);
+        }
+        let status = self.reap()?;
+        Ok(Ran { status, last: self.tail.last_line().await })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn failed(&self, why: impl Into<String>) -> Error {
         Error::failed(format!("`{}` failed", self.name)).because(why.into())
     }
@@ -139,18 +186,23 @@ fn kill_group(process: &std::process::Child, signal: Signal) {
 }
 
 fn verdict(name: &str, status: ExitStatus, said: Option<String>) -> Error {
-    let mut why = match (status.signal(), status.code()) {
+    let error = Error::failed(format!("`{name}` failed")).because(how(status, said.as_deref()));
+    match status.signal() {
+        Some(9) => error.hint("if nobody did, the kernel ran out of memory: see `journalctl -k`"),
+        _ => error,
+    }
+}
+
+/// How a child ended, with what it said.
+fn how(status: ExitStatus, said: Option<&str>) -> String {
+    let ended = match (status.signal(), status.code()) {
         (Some(signal), _) => format!("it was killed by {}", signal_name(signal)),
         (None, Some(code)) => format!("exit status {code}"),
         (None, None) => status.to_string(),
     };
-    if let Some(said) = said {
-        why = format!("{why}: {said}");
-    }
-    let error = Error::failed(format!("`{name}` failed")).because(why);
-    match status.signal() {
-        Some(9) => error.hint("if nobody did, the kernel ran out of memory: see `journalctl -k`"),
-        _ => error,
+    match said {
+        Some(said) => format!("{ended}: {said}"),
+        None => ended,
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::lines::{LONGEST, Lines, Listener, clean};
 use crate::error::{Explain, Result};
 
 /// How much of a child's stderr is kept, in bytes.
@@ -23,13 +24,17 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn follow(pipe: PipeReader) -> Result<Self> {
+    pub(super) fn follow(pipe: PipeReader, listener: Option<Listener>) -> Result<Self> {
         let mut pipe = pipe::Receiver::from_owned_fd(pipe.into()).explain(|| "cannot watch a pipe")?;
         let kept = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&kept);
         let reader = tokio::spawn(async move {
+            let mut lines = listener.map(Lines::new);
             let mut piece = vec![0; 4096];
             while let Ok(count @ 1..) = pipe.read(&mut piece).await {
+                if let Some(lines) = &mut lines {
+                    lines.push(&piece[..count]);
+                }
                 let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.extend_from_slice(&piece[..count]);
                 // Twice the length before it is cut: the cut moves the rest.
@@ -44,16 +49,22 @@ impl Tail {
 
     /// What the child said last, on one line, without control characters; waits for the end of the pipe, but not for long.
     pub(super) async fn last_words(&mut self) -> Option<String> {
+        let lines = self.lines().await;
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
+    /// The last line the child said, in the same way.
+    pub(super) async fn last_line(&mut self) -> Option<String> {
+        let mut last = self.lines().await.pop()?;
+        last.truncate(last.floor_char_boundary(LONGEST));
+        Some(last)
+    }
+
+    async fn lines(&mut self) -> Vec<String> {
         let _ = timeout(LAST_WORDS, &mut self.reader).await;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&kept[kept.len().saturating_sub(TAIL)..]);
-        let lines: Vec<String> = text
-            .lines()
-            .map(|line| line.chars().filter(|c| !c.is_control() || *c == '\t').collect::<String>())
-            .map(|line| line.trim().to_owned())
-            .filter(|line| !line.is_empty())
-            .collect();
-        (!lines.is_empty()).then(|| lines.join("; "))
+        text.lines().map(clean).filter(|line| !line.is_empty()).collect()
     }
 }
 
