@@ -10,28 +10,33 @@ use crate::support::bench::Bench;
 use crate::support::fixture::CommandFixture;
 
 /// Part of every secret, and of nothing else.
-pub const MARK: &str = "geheim7c1f9";
+const MARK: &str = "geheim7c1f9";
 
 /// The secrets by the place they are planted in; in the environment they are `GEHEIM_…`.
 pub fn secret(place: &str) -> String {
     format!("{MARK}-{place}")
 }
 
-/// The files that references lead to, all of them below `folder`, readable by their owner.
-pub fn plant(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
-    for place in ["password", "passphrase", "mail", "slack", "hook", "telegram", "gotify", "key", "s3", "tls"] {
-        let file = folder.join(place);
-        // Addresses are secrets too: who knows them can write there.
-        let value = if place == "slack" { format!("https://127.0.0.1:9/{}", secret(place)) } else { secret(place) };
-        std::fs::write(&file, value + "\n").unwrap();
-        std::fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
-    }
+/// A configuration with a secret in every place that takes one, and the files that its references lead to.
+pub struct Planted {
+    pub configuration: String,
+    /// Path and content.
+    pub files: Vec<(String, String)>,
 }
 
-/// A configuration with a secret in every place that takes one; files below `folder`, backups below `root`. The command of `shop`
-/// writes all arguments and its own environment to `folder/seen`; that of `blog` fails.
-pub fn configuration(folder: &str, root: &str) -> String {
+/// Secrets below `folder`, backups below `root`. The command of `shop` and the hooks write all arguments and their environments to
+/// the file `seen`; the command of `blog` fails.
+pub fn planted(folder: &str, seen: &str, root: &str) -> Planted {
+    let places = ["password", "passphrase", "mail", "slack", "hook", "telegram", "gotify", "key", "s3", "tls"];
+    let file = |place: &str| {
+        // Addresses are secrets too: who knows them can write there.
+        let value = if place == "slack" { format!("https://127.0.0.1:9/{}", secret(place)) } else { secret(place) };
+        (format!("{folder}/{place}"), value + "\n")
+    };
+    Planted { configuration: configuration(folder, seen, root), files: places.map(file).into() }
+}
+
+fn configuration(folder: &str, seen: &str, root: &str) -> String {
     let url = secret("url");
     format!(
         r#"
@@ -55,12 +60,12 @@ passphrase = {{ file = "{folder}/passphrase" }}
 destinations = ["local"]
 encryption = "words"
 notify = ["mail", "hook", "slack", "discord", "telegram", "ntfy", "gotify", "check"]
-hooks = {{ before_backup = "tr '\\0' ' ' </proc/$$/environ >>{folder}/seen", after_backup = "env >>{folder}/seen" }}
+hooks = {{ before_backup = "tr '\\0' ' ' </proc/$$/environ >>{seen}", after_backup = "env >>{seen}" }}
 
 [database.shop]
 engine = "command"
-dump = ["/bin/sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' >>{folder}/seen; env >>{folder}/seen; echo data"]
-restore = ["/bin/sh", "-c", "cat >/dev/null; env >>{folder}/seen"]
+dump = ["/bin/sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' >>{seen}; env >>{seen}; echo data"]
+restore = ["/bin/sh", "-c", "cat >/dev/null; env >>{seen}"]
 policy = "nightly"
 
 [database.blog]
@@ -172,7 +177,8 @@ fn betrayed(folder: &Path, but: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn contains(bytes: &[u8]) -> bool {
+/// Whether a secret is in it.
+pub fn contains(bytes: &[u8]) -> bool {
     bytes.windows(MARK.len()).any(|part| part == MARK.as_bytes())
 }
 
@@ -193,10 +199,15 @@ fn nothing_is_said(bench: &Bench<CommandFixture>) -> String {
 #[test]
 fn no_secret_is_in_any_output_record_backup_or_process() {
     let bench = Bench::<CommandFixture>::new();
-    plant(&bench.path("secrets"));
-    let (folder, root) = (bench.path("secrets"), bench.root());
+    let (folder, seen, root) = (bench.path("secrets"), bench.path("seen"), bench.root());
+    let planted = planted(folder.to_str().unwrap(), seen.to_str().unwrap(), root.to_str().unwrap());
+    std::fs::create_dir(&folder).unwrap();
+    for (file, value) in &planted.files {
+        std::fs::write(file, value).unwrap();
+        std::fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
+    }
     let state = format!("[daemon]\nstate_dir = \"{}\"\n", bench.path("state").display());
-    bench.set_configuration(&(state + &configuration(folder.to_str().unwrap(), root.to_str().unwrap())));
+    bench.set_configuration(&(state + &planted.configuration));
     let said = nothing_is_said(&bench);
     // A secret that cannot be had.
     let key = folder.join("key").display().to_string();
@@ -212,7 +223,7 @@ fn no_secret_is_in_any_output_record_backup_or_process() {
     assert!(said.contains("shop/") && said.contains(": ok"), "{said}");
     assert!(said.contains("exit status 3"), "{said}");
     assert!(std::fs::metadata(bench.path("state/history.db")).unwrap().len() > 0);
-    let seen = std::fs::read_to_string(bench.path("secrets/seen")).unwrap();
+    let seen = std::fs::read_to_string(&seen).unwrap();
     assert!(seen.contains("QBACKD_DATABASE=shop") && seen.contains("backup shop"), "{seen}");
     assert!(!contains(seen.as_bytes()), "processes show\n{seen}");
 

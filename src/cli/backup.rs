@@ -5,14 +5,14 @@ use std::sync::Arc;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures::{StreamExt, stream};
 use serde::Serialize;
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::{Global, ground, output, owner, progress, report, signals};
 use crate::config::Database;
 use crate::error::{Error, Kind, Result};
 use crate::job::Context;
 use crate::job::backup::{Made, backup};
-use crate::job::pausing::settle;
-use crate::model::{BackupType, Event, Name, Progress, RunId};
+use crate::model::{BackupType, Event, Name, Progress};
 
 /// Back up databases now.
 ///
@@ -112,32 +112,19 @@ fn not_paused(context: &Context, mut databases: Vec<Arc<Database>>, all: bool) -
     Ok(databases)
 }
 
-/// Takes note of how a run ended, if it was one: what counts its failures, and what it is worth telling.
-fn note(context: &Context, database: &Arc<Database>, run: &RunId) -> Result<()> {
-    let told = match settle(&context.history, database, run, &context.host, false, context.clock.now()) {
-        Ok((told, _)) => told,
-        // It was refused before it began: another run is going on.
-        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    for notice in &told {
-        context.history.event(notice)?;
-        if matches!(notice.event, Event::Paused | Event::SuspiciousSize) {
-            output::warn(&format!("{}: {}", database.name, notice.text));
-        }
-    }
-    Ok(())
-}
-
 /// Backs up as many at a time as `max_parallel` allows. One that fails stops no other.
 async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, global: &Global) -> Result<()> {
     let watched: Vec<(Name, Progress)> = databases.iter().map(|d| (d.name.clone(), Progress::default())).collect();
     let parallel = usize::try_from(context.plan.daemon.options.max_parallel).unwrap_or(1).max(1);
     let runs = databases.iter().zip(&watched).map(|(database, (_, progress))| async move {
-        let run = RunId::new(context.clock.now(), &context.host);
-        let context = Context { run: Some(run.clone()), ..context.clone() };
+        let (notices, mut heard) = unbounded_channel();
+        let context = Context { notices: Some(notices), ..context.clone() };
         let made = backup(&context, database, args.to.as_ref(), progress).await;
-        note(&context, database, &run)?;
+        while let Ok(notice) = heard.try_recv() {
+            if matches!(notice.event, Event::Paused | Event::SuspiciousSize) {
+                output::warn(&format!("{}: {}", database.name, notice.text));
+            }
+        }
         if let (Ok(made), false) = (&made, global.json) {
             output::line(&told(made, &context.called(made.destination.as_str())))?;
         }

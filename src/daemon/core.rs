@@ -13,6 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::agenda::Agenda;
 use super::alarms::Alarms;
+use super::metrics::Counters;
 use super::reload::{Configured, Read};
 use super::service::{self, Service};
 use super::timer::{Firing, HORIZON, Timer};
@@ -70,6 +71,8 @@ pub(super) struct Core {
     pub(super) running: BTreeMap<Name, Running>,
     pub(super) alarms: Alarms,
     pub(super) service: Service,
+    /// Runs that ended since the start.
+    pub(super) counters: Counters,
     /// When the daily work was last begun, once that was asked.
     pub(super) daily: Option<Timestamp>,
     /// When it was asked to stop, and how often.
@@ -107,6 +110,7 @@ impl Core {
             running: BTreeMap::new(),
             alarms,
             service: Service::default(),
+            counters: Counters::default(),
             daily: None,
             stopping: None,
             messages,

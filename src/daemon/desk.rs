@@ -12,15 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::chronicle;
 use super::control::{Caller, Desk, Entry, Watch};
 use super::core::{Core, Ground, Message};
+use super::metrics::{self, Figures};
 use super::reload::preview;
 use super::work::{Ticket, Told, Wanted, how};
 use crate::config::{Database, Plan};
-use crate::control::status::{DatabaseStatus, Running};
+use crate::control::status::{DatabaseStatus, Running, Status};
 use crate::control::{self, Backup, Changed, Delete, Document, Handle, Prune, Reload};
 use crate::error::{Error, Kind, Result};
 use crate::history::{self, Filter, History};
 use crate::job::overview::{Live, overview};
-use crate::job::{delete, pausing};
+use crate::job::prune::{Act, prune};
+use crate::job::{Context, delete, pausing};
 use crate::model::{BackupType, Name};
 
 /// The desk: it speaks to the loop.
@@ -194,12 +196,11 @@ impl Desk for Front {
         blocking(move || Ok(preview(&plan, &dir))).await
     }
 
-    async fn status(&self, names: &[Name], by: &Caller) -> Result<Document> {
-        let (problems, mut databases) = self.standing(names).await?;
-        databases.retain(|status| by.sees(&status.name));
+    async fn status(&self, names: &[Name]) -> Result<Status> {
+        let (problems, databases) = self.standing(names).await?;
         let at = self.ground.clock.now();
         let daemon = Some(control::Build::this(self.ground.started));
-        document(&control::status::Status { at, daemon, problems, databases })
+        Ok(Status { at, daemon, problems, databases })
     }
 
     async fn history(&self, ask: control::History, by: &Caller) -> Result<mpsc::Receiver<Result<Entry>>> {
@@ -207,8 +208,16 @@ impl Desk for Front {
     }
 
     async fn prune(&self, ask: Prune, by: &Caller) -> Result<Document> {
-        let _ = (ask, by);
-        Err(Error::new(Kind::Unavailable, "prune"))
+        let plan = self.plan();
+        let databases: Vec<Arc<Database>> = if ask.names.is_empty() {
+            plan.databases.values().filter(|database| by.may(&database.name).is_ok()).cloned().collect()
+        } else {
+            ask.names.iter().map(|name| self.known(name)).collect::<Result<_>>()?
+        };
+        let context = self.ground.context(&plan, by.to_string(), CancellationToken::new());
+        // What was asked for is done also if the caller goes away.
+        let done = tokio::spawn(prune_each(context, databases, ask.dry_run)).await;
+        done.unwrap_or_else(|_| Err(Error::failed("retention panicked")))
     }
 
     async fn delete(&self, ask: Delete, by: &Caller) -> Result<Document> {
@@ -226,6 +235,15 @@ impl Desk for Front {
         let done = tokio::spawn(async move { delete::delete(&context, planned).await }).await;
         done.unwrap_or_else(|_| Err(Error::failed(format!("the deletion of {at} panicked"))))?;
         Ok(serde_json::json!({ "deleted": at, "stored_bytes": bytes }))
+    }
+}
+
+#[async_trait]
+impl metrics::Source for Front {
+    async fn figures(&self) -> Result<Figures> {
+        let status = self.status(&[]).await?;
+        let (configuration, counters) = self.ask(|core| (core.configured.shown(), core.counters.clone())).await?;
+        Ok(Figures { status, configuration, counters })
     }
 }
 
@@ -306,8 +324,19 @@ impl Core {
     }
 }
 
-fn document(value: &impl serde::Serialize) -> Result<Document> {
-    serde_json::to_value(value).map_err(|e| Error::failed("cannot put the answer into JSON").because(e))
+/// What `qbackd prune` shows, made where the backups are known.
+async fn prune_each(context: Context, databases: Vec<Arc<Database>>, dry_run: bool) -> Result<Document> {
+    let (mut done, mut failed) = (Vec::new(), None);
+    for database in databases {
+        match prune(&context, &database, if dry_run { Act::DryRun } else { Act::Insist }).await {
+            Ok(pruned) => done.push(pruned),
+            Err(e) => failed = Some(e),
+        }
+    }
+    match failed {
+        Some(error) if done.is_empty() => Err(error),
+        _ => Ok(serde_json::json!({ "dry_run": dry_run, "databases": done })),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

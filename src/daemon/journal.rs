@@ -244,6 +244,7 @@ mod tests {
         let state = Arc::new(StateDir::prepare(dir.path()).unwrap());
         let (history, _) = History::open(state, "db1", clock.clone()).unwrap();
         let new = NewRun {
+            id: None,
             kind,
             database: "shop".parse::<Name>().unwrap(),
             destinations: vec!["local".into()],

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::agenda::Agenda;
 use super::core::{Core, Message};
+use super::metrics::Configuration;
 use super::{accepted, journal};
 use crate::config::{self, Diff, Loaded, Plan, Report};
 use crate::control;
@@ -18,12 +19,12 @@ use crate::schedule;
 pub(super) type Answer = oneshot::Sender<Result<control::Reload>>;
 
 /// What the daemon knows of its configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Configured {
     /// Why the files as they are now are not what runs, on one line; none if they are.
     pub(super) rejected: Option<String>,
     /// When what runs was accepted.
-    pub(super) since: Option<Timestamp>,
+    since: Timestamp,
     /// What the files said when they were last read, whatever became of it.
     texts: Vec<String>,
     reading: bool,
@@ -39,7 +40,20 @@ pub(super) struct Read(Result<Loaded, Report>);
 impl Configured {
     /// As `report` has it: what was read, and whether it is what runs.
     pub(super) fn new(report: &Report, rejected: Option<String>, now: Timestamp) -> Self {
-        Self { rejected, since: Some(now), texts: texts(report), ..Self::default() }
+        Self {
+            rejected,
+            since: now,
+            texts: texts(report),
+            reading: false,
+            again: false,
+            waiting: Vec::new(),
+            later: Vec::new(),
+        }
+    }
+
+    /// For those who measure.
+    pub(super) fn shown(&self) -> Configuration {
+        Configuration { accepted: self.rejected.is_none(), since: self.since }
     }
 }
 
@@ -105,7 +119,7 @@ impl Core {
             );
         }
         let mended = self.configured.rejected.take().is_some();
-        self.configured.since = Some(self.now());
+        self.configured.since = self.now();
         self.take_over(plan);
         let whole = if mended { "; the files are whole again" } else { "" };
         journal::config_accepted(&format!("{diff}{whole}"));

@@ -13,7 +13,7 @@ use super::control::{self, Limits, Socket};
 use super::core::{Core, Ground, Message};
 use super::desk::Front;
 use super::reload::Configured;
-use super::{accepted, journal, watch};
+use super::{accepted, journal, metrics, watch};
 use crate::config::{self, Loaded, Plan};
 use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
@@ -60,6 +60,10 @@ async fn work(config: &Path) -> Result<()> {
         );
     }
     let socket = Socket::open(&plan.daemon.options.control_socket).await?;
+    let listener = match plan.daemon.options.listen {
+        Some(address) => Some(metrics::bind(address).await?),
+        None => None,
+    };
     let alarms = Alarms::new(&ground)?;
     journal::daemon_started(&format!("{} databases from {}", plan.databases.len(), config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
@@ -67,7 +71,11 @@ async fn work(config: &Path) -> Result<()> {
     let (dir, changed) = (config.to_owned(), core.messages());
     let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
     let (stop, desk) = (CancellationToken::new(), Arc::new(Front::of(&core)));
+    let measured: Arc<dyn metrics::Source> = desk.clone();
     let serving = tokio::spawn(control::serve(socket, desk, Limits::default(), core.ground.started, stop.clone()));
+    if let Some(listener) = listener {
+        tokio::spawn(metrics::serve(listener, measured, stop.clone()));
+    }
     core.run().await;
     watching.abort();
     stop.cancel();

@@ -213,6 +213,9 @@ impl Core {
             (Ok(run), result) => {
                 let figures = result.as_ref().ok().and_then(Option::as_ref).map(|made| figures(&made.manifest));
                 journal::run_ended(&run, figures.as_deref(), again.map(|at| at.duration_since(now)));
+                if let Some(outcome) = run.outcome {
+                    self.counters.ended(&name, run.kind, outcome, run.stored_bytes.unwrap_or(0));
+                }
                 let plan = Arc::clone(&self.plan);
                 self.alarms.run_ended(&plan, &running.database, &run, &notices);
             }

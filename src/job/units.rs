@@ -293,10 +293,14 @@ mod tests {
             clock,
             host: "host".into(),
             initiated_by: "a test".into(),
+            run: None,
+            scheduled: None,
+            notices: None,
             cancel: CancellationToken::new(),
         };
         let database: Name = "shop".parse().unwrap();
         let new = NewRun {
+            id: None,
             kind: RunKind::Backup,
             database: database.clone(),
             destinations: Vec::new(),

@@ -153,8 +153,8 @@ impl Drop for Machine {
     }
 }
 
-/// A command as root: as ourselves, or through sudo.
-fn as_root(program: &str) -> Command {
+/// A command as root, outside of any machine: as ourselves, or through sudo.
+pub fn as_root(program: &str) -> Command {
     if is_root() {
         return Command::new(program);
     }

@@ -1,5 +1,7 @@
 //! What the unit's sandbox lets through and what not, with a verb in the place of the daemon: it does the same work.
 
+use std::time::Duration;
+
 use crate::support::fixture::sqlite3;
 use crate::support::systemd::{Machine, PROJECT};
 
@@ -131,4 +133,21 @@ fn units_are_stopped_with_the_rule_for_it_and_no_others() {
     let output = machine.try_run(&["runuser", "-u", "qbackd", "--", "systemctl", "--no-ask-password", "stop", "other"]);
     assert!(!output.status.success());
     assert_eq!(machine.property("other", "ActiveState"), "active");
+}
+
+#[test]
+fn what_is_logged_has_its_fields_in_the_journal() {
+    let machine = once("/usr/bin/qbackd -vv backup accounts");
+    credential(&machine);
+    let database = "[database.accounts]\nengine = \"command\"\ndump = [\"getent\", \"passwd\"]";
+    machine.write("/etc/qbackd/a.toml", configuration("/var/backups/qbackd", database));
+    machine.run(&["systemctl", "start", "--no-block", "qbackd"]);
+    let mut found = Vec::new();
+    machine.wait("the run is published", Duration::from_secs(60), |machine| {
+        found = machine.journal(&["-u", "qbackd", "STEP=published"]);
+        !found.is_empty()
+    });
+    let line = &found[0];
+    assert_eq!((&line["MESSAGE"], &line["PRIORITY"]), (&"reached".into(), &"7".into()));
+    assert_eq!((&line["SYSLOG_IDENTIFIER"], &line["_TRANSPORT"]), (&"qbackd".into(), &"journal".into()));
 }
