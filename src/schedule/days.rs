@@ -7,9 +7,12 @@ use jiff::civil::Date;
 
 use super::fields::{DAY, MONTH, YEAR};
 
-/// The Gregorian calendar repeats in 400 years, but no wish for a weekday on a date waits longer than from one leap year to the
-/// last one that is left before a century without: 40 years.
+/// So many years are looked through for a day. The rarest one is the 29th of February on a certain weekday: it comes every 28 years,
+/// or 40 where a century without a leap year lies between.
 const LONGEST_WAIT: i16 = 41;
+
+const ALL_DAYS: u64 = (1 << 31) - 1;
+const ALL_WEEKDAYS: u64 = 0x7f;
 
 /// Days: of these months of these years, those that fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,8 @@ pub(super) struct Days {
 /// Which days of a month fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fit {
-    /// These dates, where they are one of these weekdays (Monday the lowest bit).
-    Dates { days: u32, from_end: bool, weekdays: u8 },
+    /// These dates (the first is the lowest bit), where they are one of these weekdays (Monday is the lowest bit).
+    Dates { days: u64, from_end: bool, weekdays: u64 },
     /// What cron says of the day of the month and of the week.
     Cron(Box<CronPattern>),
 }
@@ -33,13 +36,17 @@ enum Fit {
 impl Days {
     /// Every day.
     pub(super) fn every() -> Self {
-        Self { years: None, months: u64::MAX, fit: Fit::Dates { days: u32::MAX, from_end: false, weekdays: 0x7f } }
+        Self {
+            years: None,
+            months: u64::MAX,
+            fit: Fit::Dates { days: ALL_DAYS, from_end: false, weekdays: ALL_WEEKDAYS },
+        }
     }
 
     /// Every day that is one of these weekdays, Monday the lowest bit.
     pub(super) fn on(mut self, wanted: u64) -> Self {
         if let Fit::Dates { weekdays, .. } = &mut self.fit {
-            *weekdays &= (wanted & 0x7f) as u8;
+            *weekdays &= wanted;
         }
         self
     }
@@ -63,14 +70,14 @@ impl Days {
             year => Some(YEAR.values(year, "..")?.into_iter().filter_map(|year| i16::try_from(year).ok()).collect()),
         };
         let months = MONTH.read(month, "..")?;
-        let days = if from_end { DAY.read_from_end(day) } else { DAY.read(day, "..") }? as u32;
-        Ok(Self { years, months, fit: Fit::Dates { days, from_end, weekdays: 0x7f } })
+        let days = if from_end { DAY.read_from_end(day) } else { DAY.read(day, "..") }?;
+        Ok(Self { years, months, fit: Fit::Dates { days, from_end, weekdays: ALL_WEEKDAYS } })
     }
 
     /// Whether every day, or every one of some weekdays, fits in every month.
     pub(super) fn are_weekly(&self) -> bool {
         let any_date = match &self.fit {
-            Fit::Dates { days, .. } => days | 1 << 31 == u32::MAX,
+            Fit::Dates { days, .. } => *days == ALL_DAYS,
             Fit::Cron(pattern) => pattern.is_dom_wildcard() && !pattern.days_of_week.has_modifiers(),
         };
         self.years.is_none() && self.months & 0xfff == 0xfff && any_date
@@ -86,9 +93,9 @@ impl Days {
             let first = if year == from.year() { from.month() } else { 1 };
             for month in (first..=12).filter(|month| self.months >> (month - 1) & 1 == 1) {
                 let begins = if (year, month) == (from.year(), from.month()) { from.day() - 1 } else { 0 };
-                let fit = self.of_month(year, month) & (u32::MAX << begins);
+                let fit = self.of_month(year, month) & (u64::MAX << begins);
                 if fit != 0 {
-                    return Date::new(year, month, fit.trailing_zeros() as i8 + 1).ok();
+                    return date(year, month, fit.trailing_zeros() + 1);
                 }
             }
         }
@@ -105,9 +112,9 @@ impl Days {
             let last = if year == until.year() { until.month() } else { 12 };
             for month in (1..=last).rev().filter(|month| self.months >> (month - 1) & 1 == 1) {
                 let ends = if (year, month) == (until.year(), until.month()) { until.day() } else { 31 };
-                let fit = self.of_month(year, month) & (u32::MAX >> (32 - ends));
+                let fit = self.of_month(year, month) & (u64::MAX >> (64 - ends));
                 if fit != 0 {
-                    return Date::new(year, month, 32 - fit.leading_zeros() as i8).ok();
+                    return date(year, month, 64 - fit.leading_zeros());
                 }
             }
         }
@@ -119,7 +126,7 @@ impl Days {
     }
 
     /// Which days of a month fit; the first is the lowest bit.
-    fn of_month(&self, year: i16, month: i8) -> u32 {
+    fn of_month(&self, year: i16, month: i8) -> u64 {
         let Ok(first) = Date::new(year, month, 1) else { return 0 };
         let length = first.days_in_month() as u32;
         let weekday = first.weekday().to_monday_zero_offset() as u32;
@@ -128,9 +135,13 @@ impl Days {
         match &self.fit {
             Fit::Dates { days, from_end, weekdays } => {
                 // The end of the month is the lowest bit of days that count from it.
-                let days = if *from_end { days.reverse_bits() >> (32 - length) } else { *days };
-                let days = days & (u32::MAX >> (32 - length));
-                if *weekdays == 0x7f { days } else { days & which(&|day| weekdays >> ((weekday + day) % 7) & 1 == 1) }
+                let days = if *from_end { days.reverse_bits() >> (64 - length) } else { *days };
+                let days = days & (u64::MAX >> (64 - length));
+                if *weekdays == ALL_WEEKDAYS {
+                    days
+                } else {
+                    days & which(&|day| weekdays >> ((weekday + day) % 7) & 1 == 1)
+                }
             }
             Fit::Cron(pattern) => which(&|day| {
                 let weekday = Weekday::from_days_from_sunday(weekday + 1 + day);
@@ -138,4 +149,8 @@ impl Days {
             }),
         }
     }
+}
+
+fn date(year: i16, month: i8, day: u32) -> Option<Date> {
+    Date::new(year, month, i8::try_from(day).ok()?).ok()
 }

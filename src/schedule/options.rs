@@ -143,6 +143,12 @@ mod tests {
             "Sun",
             "12-24 18:00 America/New_York",
             "Fri..Mon 02:00",
+            "every 1h 30m",
+            "0 2 * * FRIL Europe/Berlin",
+            "0 2 1,LW * *",
+            "@midnight",
+            "semi-annually",
+            "*-*~07/2",
         ] {
             assert!(good.parse::<Schedule>().is_ok(), "{good}: {:?}", good.parse::<Schedule>());
         }
@@ -173,6 +179,16 @@ mod tests {
             ("02:00:00:00", "is no time"),
             ("a b c d e f g h", "is no time zone"),
             ("0 2 * * MON#9", "is no week of a month"),
+            ("0 2 * * MON-FRI#1", "`MON-FRI` is no weekday"),
+            ("0 2 * * L", "`L` alone is no weekday: write `5L`"),
+            ("0 2 1-5W * *", "`1-5` is no day"),
+            ("0 2 31W 2 *", "never comes"),
+            ("0 2 * 2 MON#6", "is no week of a month"),
+            ("@reboot", "`@reboot` is no schedule: write one of @hourly"),
+            ("*-*~*/2", "`~*/2` begins nowhere"),
+            ("Sun 2026-12-24", "never comes"),
+            ("2026~12-24", "month 2026 is out of range"),
+            ("every 7d", "does not divide a day"),
         ] {
             let error = bad.parse::<Schedule>().unwrap_err();
             assert!(error.contains(why), "{bad}: {error}");

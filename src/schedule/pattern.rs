@@ -1,5 +1,6 @@
 //! Local times that come again and again: some times of some days. It knows no time zone.
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 
 use super::days::Days;
@@ -50,6 +51,5 @@ fn second_of_day(at: DateTime) -> u32 {
 }
 
 fn at(day: Date, second: u32) -> Option<DateTime> {
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    DateTime::new(day.year(), day.month(), day.day(), hour as i8, minute as i8, second as i8, 0).ok()
+    day.at(0, 0, 0, 0).checked_add(SignedDuration::from_secs(second.into())).ok()
 }

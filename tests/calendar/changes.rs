@@ -237,6 +237,10 @@ fn every_30m_counts_each_half_hour_of_the_clock_once_on_days_with_a_change() {
         shown("every 30m", "Europe/Berlin", "2026-10-25T00:00:00Z", 3),
         ["10-25 02:30 +02:00", "10-25 03:00 +01:00", "10-25 03:30 +01:00"]
     );
+    let half_hours = calendar("every 30m", "Europe/Berlin");
+    let second_time = instant("2026-10-25T01:10:00Z");
+    assert_eq!(half_hours.next_after(second_time), Some(instant("2026-10-25T02:00:00Z")));
+    assert_eq!(half_hours.latest_until(second_time), Some(instant("2026-10-25T00:30:00Z")));
     assert_eq!(
         shown("every 6h", "Europe/Berlin", "2026-03-28T18:00:00Z", 4),
         ["03-29 00:00 +01:00", "03-29 06:00 +02:00", "03-29 12:00 +02:00", "03-29 18:00 +02:00"]

@@ -85,7 +85,7 @@ fn oncalendar_means_what_it_means_to_systemd() {
         "yearly",
         "annually",
     ];
-    for zone in ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"] {
+    for zone in ["Europe/Berlin", "America/New_York", "Asia/Kathmandu"] {
         for from in ["2026-01-10T00:00:00Z", "2028-06-20T13:59:30Z"].map(instant) {
             for expression in expressions {
                 let whole = format!("{expression} {zone}");

@@ -102,3 +102,15 @@ fn windows_that_leave_no_time_are_refused_where_they_stand() {
         assert!(dir(windows).load().is_ok(), "{windows}: {}", dir(windows).said());
     }
 }
+
+#[test]
+fn every_schedule_and_window_in_the_manual_is_right() {
+    let page = include_str!("../../man/qbackd.toml.5");
+    let section = page.split_once(".Sh SCHEDULES").unwrap().1.split_once(".Sh KEEP").unwrap().0;
+    let examples: Vec<_> = section.lines().filter(|line| line.contains(" = ")).collect();
+    assert!(examples.len() > 30, "{examples:?}");
+    for example in examples {
+        let dir = Dir::with(&[("qbackd.toml", format!("{AROUND}[policy.p]\n{example}\n"))]);
+        assert!(dir.load().is_ok(), "{example}: {}", dir.said());
+    }
+}
