@@ -88,6 +88,9 @@ fn context<F: Fixture>(bench: &Bench<F>, clock: Arc<dyn Clock>) -> Context {
         clock,
         host: "here".into(),
         initiated_by: "test".into(),
+        run: None,
+        scheduled: None,
+        notices: None,
         cancel: CancellationToken::new(),
     }
 }
