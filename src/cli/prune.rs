@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         let nothing = planned.iter().all(|pruned| pruned.going().next().is_none());
         if args.dry_run && global.json {
             output::json(&Printed { dry_run: true, databases: &planned, freed_bytes: bytes(&planned, |_| true) })?;
-        } else if args.dry_run || !(global.json || nothing) {
+        } else if !global.json {
             planned.iter().try_for_each(|pruned| show(pruned, &context))?;
         }
         if args.dry_run {

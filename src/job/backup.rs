@@ -81,7 +81,7 @@ pub async fn backup(
     conclude(context, database, &run);
     match &made {
         Ok(made) => {
-            after_backup(context, database, &made.destination, &lock).await;
+            after_backup(context, database, &made.destination, &run, &lock).await;
             hooks.after_backup(&made.manifest, &made.account()).await;
         }
         Err(error) => hooks.on_failure(error).await,

@@ -11,13 +11,16 @@ use serde::{Serialize, Serializer};
 use super::Context;
 use super::delete::{Gone, remove};
 use super::limits::unless_cancelled;
+use super::pausing::{self, accept_size};
+use super::recorded::beside;
 use super::sweep::recover;
 use crate::config::{Database, Destination};
-use crate::error::{Error, Kind, Result};
-use crate::history::{Ending, Hold, Lock, NewRun, lock};
-use crate::model::{BackupId, BackupRef, Name, RunKind};
+use crate::error::{Error, Result};
+use crate::history::{Ending, Hold, Level, Lock, NewRun, lock};
+use crate::model::{BackupId, BackupRef, Name, RunId, RunKind};
 use crate::repository::{Listing, Repository};
 use crate::retention::{Candidate, Decision, Keep, Rules, Verdict, decide, in_order_of_deletion};
+use crate::schedule;
 use crate::store::Access;
 
 /// What is to be done with the decisions.
@@ -86,7 +89,7 @@ impl Pruned {
 /// Where there is no `keep`, or the destination says `prune = false`, nothing is looked at, but for a [`Act::DryRun`].
 ///
 /// # Errors
-/// [`Kind::TryAgain`] if the database is being worked on; the history cannot be used; the time zone is not known here.
+/// The database is being worked on, or the history cannot be used.
 pub async fn prune(context: &Context, database: &Arc<Database>, act: Act<'_>) -> Result<Pruned> {
     let lock = match act {
         Act::DryRun => None,
@@ -98,9 +101,9 @@ pub async fn prune(context: &Context, database: &Arc<Database>, act: Act<'_>) ->
     at_each(context, database, &database.policy.destinations, act, lock.as_ref()).await
 }
 
-/// Applies the rules where a backup was just published, under the lock of its run. A failure is told and recorded, and is none of
-/// the backup's.
-pub(super) async fn after_backup(context: &Context, database: &Database, destination: &Name, lock: &Lock) {
+/// Applies the rules where a backup was just published, under the lock of its run. A failure is told, and noted beside the run; it
+/// is none of the backup's.
+pub(super) async fn after_backup(context: &Context, database: &Database, destination: &Name, run: &RunId, lock: &Lock) {
     let known = database.policy.destinations.iter();
     let changed: Vec<Arc<Destination>> = known.filter(|known| known.name == *destination).cloned().collect();
     let pruned = at_each(context, database, &changed, Act::Delete, Some(lock)).await;
@@ -109,7 +112,7 @@ pub(super) async fn after_backup(context: &Context, database: &Database, destina
         Err(error) => vec![error],
     };
     for error in failures {
-        tracing::warn!("{}: old backups stay: {}", database.name, error.line());
+        beside(context, run, Level::Warning, &error.during(format!("old backups of {} stay", database.name)));
     }
 }
 
@@ -121,7 +124,8 @@ async fn at_each(
     lock: Option<&Lock>,
 ) -> Result<Pruned> {
     let mut pruned = Pruned { database: database.name.clone(), destinations: Vec::new() };
-    let (zone, hold) = (zone(context)?, hold(context, database, act)?);
+    let zone = schedule::zone(context.plan.daemon.options.timezone.as_deref());
+    let hold = hold(context, database, act)?;
     for destination in destinations {
         let keep = destination.keep.as_ref().or(database.policy.keep.as_ref());
         let there = There { context, database, destination, keep, zone: &zone, hold: hold.as_ref() };
@@ -134,25 +138,12 @@ async fn at_each(
     Ok(pruned)
 }
 
-/// The suspicious backup that holds retention.
+/// The suspicious backup that holds retention, unless somebody insists that its size is right.
 fn hold(context: &Context, database: &Database, act: Act<'_>) -> Result<Option<Hold>> {
-    let name = &database.name;
-    let hold = context.history.read().condition(name)?.and_then(|condition| condition.hold);
-    if hold.is_some() && matches!(act, Act::Insist) {
-        context.history.amend(name, |condition| condition.hold = None)?;
-        return Ok(None);
+    if matches!(act, Act::Insist) {
+        accept_size(&context.history, &database.name, &context.initiated_by, context.clock.now())?;
     }
-    Ok(hold)
-}
-
-/// Where days and weeks begin.
-fn zone(context: &Context) -> Result<TimeZone> {
-    let Some(name) = context.plan.daemon.options.timezone.as_deref() else { return Ok(TimeZone::system()) };
-    TimeZone::get(name).map_err(|e| {
-        Error::new(Kind::Configuration, format!("there is no time zone `{name}`"))
-            .because(e)
-            .hint("install the package tzdata, or mend `timezone` in [daemon]")
-    })
+    pausing::hold(context.history.read(), &database.name)
 }
 
 /// One destination of a database, and the rules there.
@@ -223,10 +214,11 @@ impl There<'_> {
     }
 
     fn judge(&self, listing: &Listing, damage: Option<&Error>) -> Vec<Judged> {
-        let suspicious = self.hold.map(|hold| &hold.backup);
+        // What came after a suspicious backup while it is held was no better.
+        let suspicious = |id: &BackupId| self.hold.is_some_and(|hold| id.started() >= hold.backup.started());
         let candidate = |manifest| {
             let seen = Candidate::from(manifest);
-            Candidate { good: suspicious != Some(&seen.id), ..seen }
+            Candidate { good: !suspicious(&seen.id), ..seen }
         };
         let candidates: Vec<Candidate> = listing.backups.iter().map(candidate).collect();
         let held = match (damage, self.hold) {

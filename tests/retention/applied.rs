@@ -1,9 +1,13 @@
 //! What the program deletes and what it says of it: `prune`, and the end of each backup.
 
+use std::sync::Arc;
+
 use qbackd::history::{StateDir, lock};
+use qbackd::job::prune::{Act, prune};
+use qbackd::model::SystemClock;
 use serde_json::Value;
 
-use super::{backup_of, bench};
+use super::{backup_of, bench, context};
 use crate::support::bench::{Bench, names};
 use crate::support::fixture::CommandFixture;
 
@@ -61,6 +65,23 @@ fn prune_asks_first_and_then_deletes_what_it_said() {
     let document = bench.json(&["prune"]);
     assert_eq!((&document["freed_bytes"], &document["dry_run"]), (&0.into(), &false.into()));
     assert_eq!(bench.runs("prune").len(), 1, "what deletes nothing is no run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_but_what_somebody_saw_and_agreed_to() {
+    let (bench, made) = three("keep = { last = 2 }\n");
+    let name = "shop".parse().unwrap();
+    let planned = {
+        let context = context(&bench, Arc::new(SystemClock));
+        prune(&context, &context.database(&name).unwrap(), Act::DryRun).await.unwrap()
+    };
+    // While the question was on the screen somebody made the rules stricter.
+    bench.edit("last = 2", "last = 1");
+    let context = context(&bench, Arc::new(SystemClock));
+    let done = prune(&context, &context.database(&name).unwrap(), Act::Agreed(&planned)).await.unwrap();
+    assert_eq!(bench.listed(), made[1..]);
+    let told: Vec<_> = done.going().map(|(_, judged)| (judged.decision.id.as_str(), judged.deleted)).collect();
+    assert_eq!(told, [(&made[1][5..], false), (&made[0][5..], true)]);
 }
 
 #[test]

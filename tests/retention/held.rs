@@ -1,12 +1,8 @@
 //! When nothing is deleted though the rules would: damage, suspicion, refusal, a crash.
 
 use std::os::unix::process::ExitStatusExt;
-use std::sync::Arc;
 
-use qbackd::history::Hold;
-use qbackd::model::{Clock, SystemClock};
-
-use super::{backup_of, bench, context};
+use super::{backup_of, bench};
 use crate::support::bench::Bench;
 use crate::support::fixture::CommandFixture;
 
@@ -41,8 +37,10 @@ fn a_damaged_manifest_holds_everything_at_its_destination_and_fails_no_backup() 
     let output = bench.run(&["backup", "shop"]);
     assert!(output.status.success(), "{output:?}");
     let warned = String::from_utf8(output.stderr).unwrap();
-    assert!(warned.contains("shop: old backups stay: nothing is deleted at local"), "{warned}");
-    assert_eq!(bench.outcomes()[0], "succeeded");
+    assert!(warned.contains("old backups of shop stay: nothing is deleted at local"), "{warned}");
+    let backup = &bench.runs("backup")[0];
+    assert_eq!(backup["outcome"], "succeeded");
+    assert!(backup["notes"].to_string().contains("old backups of shop stay"), "{backup}");
     assert!(all_there(&bench, &made));
 
     std::fs::write(&manifest, sound).unwrap();
@@ -63,23 +61,40 @@ fn a_destination_that_cannot_be_listed_is_a_failure_and_stops_no_other() {
     assert_eq!(outcomes, ["succeeded", "succeeded", "failed"]);
 }
 
+/// Three backups of the usual size, of which the rules keep one, and one of a database that is nearly empty.
+fn shrunken() -> Bench<CommandFixture> {
+    let bench = Bench::<CommandFixture>::with_keys("dump = [\"cat\", \"$HERE/rows\"]\nrestore = [\"cat\"]\n");
+    std::fs::write(bench.path("rows"), USUAL).unwrap();
+    (0..3).for_each(|_| drop(bench.ok(&["backup", "shop"])));
+    bench.edit("encryption = \"team\"\n", "encryption = \"team\"\nkeep = { last = 1 }\n");
+    std::fs::write(bench.path("rows"), "one row\n").unwrap();
+    bench.ok(&["backup", "shop"]);
+    bench
+}
+
+const USUAL: &str = "a row that is there\nand another row that is there\nand one more of them\n";
+
 #[test]
-fn while_the_newest_backup_is_suspicious_nothing_goes_until_somebody_says_yes() {
-    let (bench, made) = three();
-    {
-        let context = context(&bench, Arc::new(SystemClock));
-        let hold = Hold { since: SystemClock.now(), backup: made[2][5..].parse().unwrap() };
-        context.history.amend(&"shop".parse().unwrap(), |condition| condition.hold = Some(hold)).unwrap();
-    }
+fn a_suspiciously_small_backup_pushes_no_good_one_out() {
+    let bench = shrunken();
+    assert_eq!(bench.listed().len(), 4, "it is the newest, and the rules keep the newest only");
     let said = bench.ok(&["prune", "--dry-run"]);
     assert!(said.contains("is of a suspicious size") && said.contains("nothing to delete"), "{said}");
     assert!(bench.ok(&["prune"]).contains("nothing was deleted"));
     bench.ok(&["backup", "shop"]);
-    assert!(all_there(&bench, &made), "retention after a backup heeds the hold");
+    assert_eq!(bench.listed().len(), 5, "a second one of the kind is no better");
+    std::fs::write(bench.path("rows"), USUAL).unwrap();
+    bench.ok(&["backup", "shop"]);
+    assert_eq!(bench.listed().len(), 1, "with a normal backup the rules apply again");
+}
+
+#[test]
+fn somebody_may_say_that_a_suspicious_size_is_right() {
+    let bench = shrunken();
     bench.ok(&["prune", "--yes"]);
     assert_eq!(bench.listed().len(), 1);
-    let condition = context(&bench, Arc::new(SystemClock)).history.read().condition(&"shop".parse().unwrap()).unwrap();
-    assert_eq!(condition.unwrap().hold, None, "it is believed from now on");
+    bench.ok(&["backup", "shop"]);
+    assert_eq!(bench.listed().len(), 1, "it is believed from now on");
 }
 
 #[test]
