@@ -239,10 +239,21 @@ pub(super) fn clean(text: &str) -> String {
 
 /// The text, or its first characters and an ellipsis: `most` characters at most.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    cut_by(text, most, |_| 1)
+}
+
+/// The same for whoever counts something else than characters: `weigh` says how much each is.
+pub(super) fn cut_by(text: &str, most: usize, weigh: fn(char) -> usize) -> String {
+    if text.chars().map(weigh).sum::<usize>() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    let mut left = most.saturating_sub(weigh('…'));
+    let fits = |c: &char| {
+        let fits = weigh(*c) <= left;
+        left = left.saturating_sub(weigh(*c));
+        fits
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// Text as it may stand between tags and in quoted attributes.
@@ -300,6 +311,15 @@ mod tests {
                 "details": [{ "name": "attempts", "value": "2" }], "lost": 3,
             })
         );
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters_by_what_the_reader_counts() {
+        assert_eq!((cut("äöü", 3), cut("äöüß", 3)), ("äöü".into(), "äö…".into()));
+        assert_eq!(cut_by("ä😀b", 4, char::len_utf16), "ä😀b");
+        assert_eq!(cut_by("ä😀bc", 4, char::len_utf16), "ä😀…");
+        assert_eq!(cut_by("ä😀bc", 8, char::len_utf8), "ä😀bc");
+        assert_eq!(cut_by("ä😀bcd", 8, char::len_utf8), "ä…");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 
 use super::http::Post;
-use super::message::{Message, cut};
+use super::message::{Message, cut_by};
 use super::options::{Address, Gotify, Ntfy, Telegram, TextOrSecret, Webhook};
 use super::secrets::{Secrets, url};
 use super::template;
@@ -14,14 +14,14 @@ use crate::model::{Event, SecretRef};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
-/// The longest message Discord takes, in characters.
+/// The longest message Discord takes, in units of UTF-16.
 const DISCORD: usize = 2_000;
-/// The longest message Telegram takes, in characters.
+/// The longest message Telegram takes, in units of UTF-16.
 const TELEGRAM: usize = 4_096;
-/// The longest message ntfy takes as text, in bytes; a character has four at most.
-const NTFY: usize = 4_096 / 4;
-/// The longest body a ping may have, in characters: 10 kB on old servers.
-const PING: usize = 2_500;
+/// The longest message ntfy takes as text, in bytes.
+const NTFY: usize = 4_096;
+/// The longest body of a ping that every server keeps, in bytes.
+const PING: usize = 10_000;
 /// A message of Discord without previews of links.
 const SUPPRESS_EMBEDS: u32 = 4;
 
@@ -92,7 +92,7 @@ pub(super) async fn healthchecks(
     if let Some(end) = ping.path() {
         extend(&mut url, &[end])?;
     }
-    let body = message.map(|message| cut(&format!("{}\n{}", message.subject(), message.text()), PING));
+    let body = message.map(|message| cut_by(&chat(message), PING, char::len_utf8));
     Ok(Post::new(url, TEXT, body.unwrap_or_default()))
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn slack(to: &Address, message: &Message, secrets: &mut Secrets
 pub(super) async fn discord(to: &Address, message: &Message, secrets: &mut Secrets) -> Result<Post> {
     let url = secrets.address(to.url.as_ref(), true).await?;
     let body = json!({
-        "content": cut(&chat(message), DISCORD),
+        "content": cut_by(&chat(message), DISCORD, char::len_utf16),
         "allowed_mentions": { "parse": [] },
         "flags": SUPPRESS_EMBEDS,
     });
@@ -122,7 +122,7 @@ pub(super) async fn telegram(to: &Telegram, message: &Message, secrets: &mut Sec
     extend(&mut url, &[&format!("bot{token}"), "sendMessage"])?;
     let body = json!({
         "chat_id": to.chat,
-        "text": cut(&chat(message), TELEGRAM),
+        "text": cut_by(&chat(message), TELEGRAM, char::len_utf16),
         "link_preview_options": { "is_disabled": true },
         "disable_notification": !message.is_alarm(),
     });
@@ -135,7 +135,7 @@ pub(super) async fn ntfy(to: &Ntfy, message: &Message, secrets: &mut Secrets) ->
     let body = json!({
         "topic": to.topic,
         "title": message.subject(),
-        "message": cut(&message.text(), NTFY),
+        "message": cut_by(&message.text(), NTFY, char::len_utf8),
         "priority": if message.is_alarm() { 4 } else { 3 },
         "tags": [if message.is_alarm() { "warning" } else { "white_check_mark" }],
     });

@@ -45,7 +45,7 @@ fn a_command_that_fails_says_why_with_the_end_of_what_it_printed() {
 #[test]
 fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     let bench = shell("sleep 1000 & echo $! > $HERE/pid; mv $HERE/pid $HERE/child; wait");
-    let error = bench.send_within(&failed(), Duration::from_secs(2)).unwrap_err();
+    let error = bench.send_within(&failed(), Duration::from_secs(4)).unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut, "{error}");
     wait_until_gone(std::fs::read_to_string(bench.path("child")).unwrap().trim());
 }

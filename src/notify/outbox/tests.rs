@@ -151,3 +151,43 @@ async fn that_a_run_starts_is_told_to_healthchecks_alone_and_once() {
     assert_eq!(outbox.state().len(), 1);
     assert_eq!(outbox.close(Duration::from_secs(1)).await, 1);
 }
+
+/// What is written into the journal.
+#[derive(Clone, Default)]
+struct Journal(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Journal {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_is_told_once_that_a_notifier_fails_and_once_that_it_works_again() {
+    let journal = Journal::default();
+    let writer = journal.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (outbox, script, mut heard) = outbox(&["ops"], &[]);
+    for text in ["a", "b"] {
+        outbox.tell(&named("ops"), &notice(text));
+    }
+    for _ in 0..5 {
+        heard.recv().await.unwrap();
+    }
+    script.broken.lock().unwrap().clear();
+    assert_eq!(outbox.close(Duration::from_secs(5)).await, 0);
+    let journal = String::from_utf8(journal.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = journal.lines().collect();
+    assert_eq!(lines.len(), 2, "{journal}");
+    assert!(
+        lines[0].contains("WARN") && lines[0].ends_with("nobody is there; trying again until it works"),
+        "{journal}"
+    );
+    assert!(lines[1].contains("INFO") && lines[1].contains("notifier ops works again"), "{journal}");
+}
