@@ -28,7 +28,12 @@ const KEYS: &[(&str, &str, &str, Effect)] = &[
     ),
     ("daemon", "control_socket", "'/run/q.sock'", Unbuilt),
     ("daemon", "max_parallel", "3", Seen("as_many_run_at_a_time_as_max_parallel_says")),
-    ("daemon", "timezone", "'Europe/Berlin'", Unbuilt),
+    (
+        "daemon",
+        "timezone",
+        "'Europe/Berlin'",
+        Seen("check_shows_the_next_three_times_of_each_schedule_in_its_time_zone"),
+    ),
     ("daemon", "listen", "'127.0.0.1:9090'", Unbuilt),
     ("daemon", "history_keep", "'30d'", Unbuilt),
     ("daemon", "shutdown_grace", "'5m'", Unbuilt),

@@ -24,6 +24,7 @@ mod support;
 mod architecture;
 mod bad_input;
 mod by_hand;
+mod calendar;
 mod command_line;
 mod configuration;
 mod counting;

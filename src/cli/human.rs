@@ -7,11 +7,12 @@ use crate::model::timespan::rough;
 
 /// An instant in the machine's time zone, with its offset: `2026-11-20 03:00:00 +01:00`.
 pub(super) fn local(at: Timestamp) -> String {
-    in_zone(at, TimeZone::system())
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
-fn in_zone(at: Timestamp, zone: TimeZone) -> String {
-    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+/// An instant in a time zone, with its weekday and offset: `Fri 2026-11-20 03:00:00 +01:00`.
+pub(super) fn in_zone(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 /// How long ago: `now`, `5m ago`, `3h ago`, `12d ago`; `in 3h` for what is to come.
@@ -42,7 +43,7 @@ mod tests {
     #[test]
     fn times_are_shown_where_they_are_read_with_their_offset() {
         let at = "2026-11-20T02:00:00Z".parse().unwrap();
-        assert_eq!(in_zone(at, TimeZone::fixed(jiff::tz::offset(5))), "2026-11-20 07:00:00 +05:00");
+        assert_eq!(in_zone(at, &TimeZone::fixed(jiff::tz::offset(5))), "Fri 2026-11-20 07:00:00 +05:00");
     }
 
     #[test]

@@ -12,7 +12,6 @@ const LATER: &str = "physical backups and point-in-time recovery";
 /// All of them.
 pub const UNBUILT: &[Unbuilt] = &[
     ("daemon", "control_socket", DAEMON),
-    ("daemon", "timezone", DAEMON),
     ("daemon", "listen", DAEMON),
     ("daemon", "history_keep", DAEMON),
     ("daemon", "shutdown_grace", DAEMON),
