@@ -168,6 +168,9 @@ fn a_schedule_without_a_daemon_is_a_problem() {
     let (code, out, _) = said(&bench, &["-q", "status"]);
     assert_eq!(code, 3, "{out}");
     assert!(out.contains("problem: no daemon is running"), "{out}");
+    assert_eq!(one(&bench, "shop").1["stale_after"], 48 * 3600);
+    bench.edit("'02:00'", "['Sun 02:00', 'Tue 02:00']");
+    assert_eq!(one(&bench, "shop").1["stale_after"], 5 * 36 * 3600, "one and a half times from Tuesday to Sunday");
     let (code, out, _) = said(&bench, &["-q", "status", "--health"]);
     assert_eq!(
         (code, out.as_str()),

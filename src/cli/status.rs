@@ -13,7 +13,7 @@ use crate::config::Plan;
 use crate::control::Status;
 use crate::error::{Error, Kind, Result};
 use crate::history::{Reader, StateDir};
-use crate::job::overview::{Live, overview, running};
+use crate::job::overview::{Gaps, Live, overview, running};
 use crate::model::{Clock, Name, SystemClock};
 
 /// Show where the databases stand, a line each, the worst first.
@@ -76,7 +76,8 @@ fn alone(plan: &Plan, names: &[Name]) -> Result<Status> {
         (Some(reader), Some(state)) => running(reader, state)?,
         _ => HashMap::new(),
     };
-    let live = Live { next: &|_| None, longest_gap: &|_| None, running };
+    let gaps = Gaps::of(plan, now);
+    let live = Live { next: &|_| None, longest_gap: &|name| gaps.longest(name), running };
     let databases = overview(plan, reader.as_ref(), names, &live, now)?;
     let scheduled = plan.databases.values().any(|database| {
         database.policy.enabled && !(database.policy.full.is_empty() && database.policy.incremental.is_empty())

@@ -1,9 +1,11 @@
 //! Where all databases stand: the plan, the history, and what lives now, put together.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::standing::{Facts, stale_after, standing};
 use crate::config::{Database, Plan};
@@ -11,6 +13,7 @@ use crate::control::status::{DatabaseStatus, Running};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Condition, Newest, Reader, Run, StateDir};
 use crate::model::{Name, nearest};
+use crate::schedule::{self, Calendar, longest_gap};
 
 /// What only a daemon knows, or, without one, nobody.
 pub struct Live<'a> {
@@ -95,6 +98,35 @@ fn status(
         stale_after: database.and_then(|database| stale_after(&database.policy, (live.longest_gap)(name))),
     };
     standing(name, database, &facts, (live.next)(name), now)
+}
+
+/// The longest gaps of schedules, worked out once for each schedule however many databases have it.
+pub struct Gaps<'a> {
+    plan: &'a Plan,
+    zone: TimeZone,
+    now: Timestamp,
+    known: RefCell<HashMap<Vec<String>, Option<Duration>>>,
+}
+
+impl<'a> Gaps<'a> {
+    /// Those of the databases of `plan`, from `now` on.
+    pub fn of(plan: &'a Plan, now: Timestamp) -> Self {
+        let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
+        Self { plan, zone, now, known: RefCell::default() }
+    }
+
+    /// The longest time between two runs of a database by its schedule.
+    pub fn longest(&self, name: &Name) -> Option<Duration> {
+        let policy = &self.plan.databases.get(name)?.policy;
+        let schedules = || policy.full.iter().chain(&policy.incremental);
+        let texts = schedules().map(|schedule| schedule.text.clone()).collect();
+        let work_out = || {
+            let calendars: Vec<Calendar> =
+                schedules().filter_map(|schedule| Calendar::new(schedule, &self.zone).ok()).collect();
+            longest_gap(&calendars, self.now)
+        };
+        *self.known.borrow_mut().entry(texts).or_insert_with(work_out)
+    }
 }
 
 /// What processes without a daemon run now.
