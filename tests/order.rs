@@ -1,7 +1,7 @@
 //! The order of write, fsync and rename, as the kernel saw it: what is published is on the disk before it is published.
 
 mod rules;
-mod trace;
+pub mod trace;
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,11 @@ use crate::support::fixture::{CommandFixture, FilesFixture, Fixture, SqliteFixtu
 
 /// Runs a verb under strace.
 fn traced<F: Fixture>(bench: &Bench<F>, args: &[&str]) -> Trace {
-    let plain = bench.command(args);
+    traced_command(bench, &bench.command(args))
+}
+
+/// Runs a command of a bench under strace.
+pub fn traced_command<F: Fixture>(bench: &Bench<F>, plain: &Command) -> Trace {
     let log = bench.path("trace");
     let mut command = Command::new("strace");
     command.args(["--follow-forks", "--decode-fds=path", "--string-limit=4096", "--signal=none"]);

@@ -54,8 +54,10 @@ async fn find_damaged(
     for place in context.places(from, database.as_ref()) {
         let repository = context.open(&place)?;
         let mut listing = repository.list(database.as_ref()).await?;
-        let named = |id: &BackupId| id.as_str().starts_with(prefix.as_str());
-        let found: Vec<usize> = (0..listing.damaged.len()).filter(|i| named(&listing.damaged[*i].0.id)).collect();
+        // What a newer qbackd made is not damaged: it is sound to that one.
+        let named =
+            |(at, error): &(BackupRef, Error)| at.id.as_str().starts_with(prefix) && error.kind() == Kind::Failed;
+        let found: Vec<usize> = (0..listing.damaged.len()).filter(|i| named(&listing.damaged[*i])).collect();
         match found[..] {
             [] => {}
             [one] => {

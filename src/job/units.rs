@@ -25,6 +25,7 @@ use crate::history::{Level, Lock, lock};
 use crate::model::{Name, Progress, RunId};
 
 const FOLDER: &str = "stopped";
+const SYSTEMCTL: &str = "systemctl";
 /// What a record may hold, in bytes.
 const MAX_RECORD: u64 = 1 << 20;
 /// How long `systemctl` may take. Units have limits of their own, 90 s by default, which end earlier.
@@ -49,17 +50,8 @@ pub(super) struct Units<'a> {
 }
 
 /// Starts what an earlier run of `database` left stopped, if it did. Its lock shows that the run is dead.
-pub async fn recover(context: &Context, database: &Name, _lock: &Lock) {
-    let recovered = async {
-        let Some(left) = read(context, database)? else { return Ok(()) };
-        let systemctl = "systemctl".into();
-        let units = Units { context, database, wanted: &[], run: &left.run, systemctl };
-        units.start_or_tell().await;
-        Ok::<_, Error>(())
-    };
-    if let Err(e) = recovered.await {
-        tracing::warn!("{database}: {e}");
-    }
+pub async fn recover(context: &Context, database: &Name, lock: &Lock) {
+    recover_by(SYSTEMCTL, context, database, lock).await;
 }
 
 /// The same for every database that nobody runs now: when a daemon starts.
@@ -67,20 +59,35 @@ pub async fn recover(context: &Context, database: &Name, _lock: &Lock) {
 /// # Errors
 /// `state_dir` cannot be read.
 pub async fn recover_all(context: &Context) -> Result<()> {
+    recover_all_by(SYSTEMCTL, context).await
+}
+
+async fn recover_all_by(systemctl: &str, context: &Context) -> Result<()> {
     for name in context.state.all_kept(FOLDER)? {
         let Ok(database) = name.parse::<Name>() else { continue };
         if let Some(lock) = lock::try_lock(&context.state, &database)? {
-            recover(context, &database, &lock).await;
+            recover_by(systemctl, context, &database, &lock).await;
         }
     }
     Ok(())
+}
+
+async fn recover_by(systemctl: &str, context: &Context, database: &Name, _lock: &Lock) {
+    match read(context, database) {
+        Ok(Some(left)) => {
+            let units = Units { context, database, wanted: &[], run: &left.run, systemctl: systemctl.into() };
+            units.start_or_tell().await;
+        }
+        Ok(None) => {}
+        Err(e) => tracing::warn!("{database}: {e}"),
+    }
 }
 
 impl<'a> Units<'a> {
     /// The units that `database` wants stopped.
     pub(super) fn of(context: &'a Context, database: &'a Database, run: &'a RunId) -> Self {
         let wanted = &database.policy.stop_units;
-        Self { context, database: &database.name, wanted, run, systemctl: "systemctl".into() }
+        Self { context, database: &database.name, wanted, run, systemctl: SYSTEMCTL.into() }
     }
 
     /// Does `work` while the units are stopped.
@@ -276,53 +283,97 @@ mod tests {
         );
     }
 
+    /// A systemd that writes down what it is asked, and a context; all in one folder.
+    struct World {
+        dir: tempfile::TempDir,
+        context: Context,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("systemctl");
+            let script = "#!/bin/sh\nlast() { shift $(($# - 1)); echo \"$1\"; }\necho \"$1 $(last \"$@\")\" >> \"$0.calls\"\n\
+                          printf 'Id=app.service\\nLoadState=loaded\\nActiveState=active\\n'\n";
+            std::fs::write(&file, script).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let state = Arc::new(StateDir::prepare(&dir.path().join("state")).unwrap());
+            let clock = Arc::new(SystemClock);
+            let (history, _) = History::open(Arc::clone(&state), "host", clock.clone()).unwrap();
+            let context = Context {
+                plan: Arc::new(Plan::default()),
+                state,
+                history: Arc::new(history),
+                clock,
+                host: "host".into(),
+                initiated_by: "a test".into(),
+                run: None,
+                scheduled: None,
+                notices: None,
+                cancel: CancellationToken::new(),
+            };
+            Self { dir, context }
+        }
+
+        fn systemctl(&self) -> String {
+            self.dir.path().join("systemctl").display().to_string()
+        }
+
+        fn calls(&self) -> String {
+            std::fs::read_to_string(self.dir.path().join("systemctl.calls")).unwrap_or_default()
+        }
+
+        fn begin(&self, database: &Name) -> RunId {
+            let new = NewRun {
+                id: None,
+                kind: RunKind::Backup,
+                database: database.clone(),
+                destinations: Vec::new(),
+                backup: None,
+                initiated_by: "a test".into(),
+                due: None,
+                attempt: None,
+            };
+            self.context.history.begin(new, None).unwrap()
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn units_run_again_after_a_panic_and_the_panic_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let systemctl = dir.path().join("systemctl");
-        let script = "#!/bin/sh\necho \"$1\" >> \"$0.calls\"\nprintf 'Id=app.service\\nLoadState=loaded\\nActiveState=active\\n'\n";
-        std::fs::write(&systemctl, script).unwrap();
-        std::fs::set_permissions(&systemctl, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let state = Arc::new(StateDir::prepare(&dir.path().join("state")).unwrap());
-        let clock = Arc::new(SystemClock);
-        let (history, _) = History::open(Arc::clone(&state), "host", clock.clone()).unwrap();
-        let context = Context {
-            plan: Arc::new(Plan::default()),
-            state,
-            history: Arc::new(history),
-            clock,
-            host: "host".into(),
-            initiated_by: "a test".into(),
-            run: None,
-            scheduled: None,
-            notices: None,
-            cancel: CancellationToken::new(),
-        };
-        let database: Name = "shop".parse().unwrap();
-        let new = NewRun {
-            id: None,
-            kind: RunKind::Backup,
-            database: database.clone(),
-            destinations: Vec::new(),
-            backup: None,
-            initiated_by: "a test".into(),
-            due: None,
-            attempt: None,
-        };
-        let run = context.history.begin(new, None).unwrap();
+        let world = World::new();
+        let (context, database) = (&world.context, "shop".parse::<Name>().unwrap());
+        let run = world.begin(&database);
         let wanted = ["app.service".to_owned()];
-        let calls = dir.path().join("systemctl.calls");
         let units =
-            Units { context: &context, database: &database, wanted: &wanted, run: &run, systemctl: systemctl.into() };
+            Units { context, database: &database, wanted: &wanted, run: &run, systemctl: world.systemctl().into() };
         let work = async {
-            assert_eq!(std::fs::read_to_string(&calls).unwrap(), "show\nstop\n");
-            assert!(read(&context, &database).unwrap().is_some(), "what is stopped is on record");
+            assert_eq!(world.calls(), "show app.service\nstop app.service\n");
+            assert!(read(context, &database).unwrap().is_some(), "what is stopped is on record");
             panic!("in the middle of a dump")
         };
         let progress = Progress::default();
         let ended = AssertUnwindSafe(units.stopped_during::<()>(&progress, work)).catch_unwind().await;
         assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"in the middle of a dump"));
-        assert_eq!(std::fs::read_to_string(&calls).unwrap(), "show\nstop\nstart\n");
-        assert!(read(&context, &database).unwrap().is_none());
+        assert_eq!(world.calls(), "show app.service\nstop app.service\nstart app.service\n");
+        assert!(read(context, &database).unwrap().is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_starts_first_starts_what_dead_runs_left_and_leaves_the_living_alone() {
+        let world = World::new();
+        let (context, systemctl) = (&world.context, world.systemctl());
+        let [dead, alive] = ["dead", "alive"].map(|name| name.parse::<Name>().unwrap());
+        for database in [&dead, &alive] {
+            let run = world.begin(database);
+            let units = Units { context, database, wanted: &[], run: &run, systemctl: (&systemctl).into() };
+            units.remember(vec![format!("{database}.service")]).unwrap();
+        }
+        let lock = lock::hold(&context.state, &alive).unwrap();
+        recover_all_by(&systemctl, context).await.unwrap();
+        assert_eq!(world.calls(), "start dead.service\n");
+        assert!(read(context, &dead).unwrap().is_none() && read(context, &alive).unwrap().is_some());
+        drop(lock);
+        recover_all_by(&systemctl, context).await.unwrap();
+        assert_eq!(world.calls(), "start dead.service\nstart alive.service\n");
     }
 }

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{LIMIT, lines};
+use crate::order::trace::Act;
+use crate::order::traced_command;
 use crate::support::bench::{Bench, names};
 use crate::support::fixture::CommandFixture;
 
@@ -211,4 +213,30 @@ fn a_damaged_record_is_told_of_and_stops_nothing_blindly() {
         "{said}"
     );
     assert_eq!((units.state("app"), units.calls()), ("active".into(), String::new()));
+}
+
+#[test]
+fn what_is_to_be_stopped_is_on_the_disk_before_it_is_stopped() {
+    let units = Units::new(DUMP);
+    let trace = traced_command(&units.0, &units.command());
+    let (folder, unit) = (units.0.path("state/stopped"), units.0.path("units/app.service"));
+    let beside = folder.join(".shop.new");
+    // Names are changed relative to the folder, which is open.
+    let (new, record) = (std::path::PathBuf::from(".shop.new"), std::path::PathBuf::from("shop"));
+    let steps: [(&str, &dyn Fn(&Act) -> bool); 7] = [
+        ("the record is written", &|act| *act == Act::Write(beside.clone())),
+        ("and synced", &|act| *act == Act::Sync(beside.clone())),
+        ("and gets its name", &|act| *act == Act::Rename(new.clone(), record.clone())),
+        ("which is synced", &|act| *act == Act::Sync(folder.clone())),
+        ("the unit is stopped", &|act| *act == Act::Write(unit.clone())),
+        ("the unit is started", &|act| *act == Act::Write(unit.clone())),
+        ("the record goes", &|act| *act == Act::Unlink(record.clone())),
+    ];
+    let mut from = 0;
+    for (what, is_it) in steps {
+        let found = trace.acts[from..].iter().position(is_it);
+        from += found.unwrap_or_else(|| panic!("{what}: not after what comes before it\n{:#?}", trace.acts)) + 1;
+    }
+    let stops = trace.acts.iter().filter(|act| **act == Act::Write(unit.clone())).count();
+    assert_eq!(stops, 2, "once stopped, once started");
 }
