@@ -31,6 +31,8 @@ pub enum Kind {
     Interrupted,
     /// A limit of time of the configuration was reached.
     TimedOut,
+    /// What was asked about was told, and it is not well.
+    Degraded,
     /// A hook of the user refused the work.
     Vetoed,
     /// Another part of the same stream failed first; that part's error is the one to show.
@@ -49,6 +51,7 @@ impl Kind {
         Self::NotFound,
         Self::Interrupted,
         Self::TimedOut,
+        Self::Degraded,
         Self::Vetoed,
         Self::Consequence,
     ];
@@ -65,6 +68,7 @@ impl Kind {
             Self::NotFound => "not-found",
             Self::Interrupted => "interrupted",
             Self::TimedOut => "timed-out",
+            Self::Degraded => "degraded",
             Self::Vetoed => "vetoed",
         }
     }
@@ -149,11 +153,12 @@ impl Error {
         self.inner.kind == Kind::Consequence
     }
 
-    /// The exit code of a verb that ends with this error (DESIGN: 0 done, 1 failed, 2 usage, 69, 75, 77, 78; 130 as shells do for Ctrl-C).
+    /// The exit code of a verb that ends with this error (DESIGN: 0 done, 1 failed, 2 usage, 3 degraded, 69, 75, 77, 78; 130 as shells do for Ctrl-C).
     pub fn exit_code(&self) -> u8 {
         match self.inner.kind {
             Kind::Failed | Kind::Consequence | Kind::TimedOut | Kind::Vetoed | Kind::NotFound => 1,
             Kind::Usage => 2,
+            Kind::Degraded => 3,
             Kind::Unavailable => 69,
             Kind::TryAgain => 75,
             Kind::NotPermitted => 77,

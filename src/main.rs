@@ -1,7 +1,7 @@
-//! The program: nothing but the command line.
+//! The program: the command line, and the daemon it may start.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    qbackd::cli::main()
+    qbackd::cli::main(qbackd::daemon::serve)
 }

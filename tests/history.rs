@@ -36,6 +36,7 @@ fn refused(dir: &Path) -> Error {
 
 fn backup_of(database: &str) -> NewRun {
     NewRun {
+        id: None,
         kind: RunKind::Backup,
         database: name(database),
         destinations: vec!["local".into()],

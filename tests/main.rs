@@ -39,5 +39,6 @@ mod manual;
 mod order;
 mod pipeline;
 mod plugin;
+mod retention;
 mod secrets;
 mod systemd;

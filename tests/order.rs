@@ -74,6 +74,18 @@ fn a_deleted_backup_does_not_exist_before_any_of_its_data_goes() {
     rules::deleted(&trace, &folder, &[artifact]).unwrap_or_else(|why| panic!("{why}"));
 }
 
+#[test]
+fn a_backup_that_no_rule_keeps_does_not_exist_before_any_of_its_data_goes() {
+    let bench = Bench::<SqliteFixture>::new();
+    bench.ok(&["backup", "shop"]);
+    bench.ok(&["backup", "shop"]);
+    let id = bench.listed().remove(0);
+    let (folder, artifact) = (bench.folder(&id), bench.artifact(&id));
+    bench.edit("encryption = \"team\"\n", "encryption = \"team\"\nkeep = { last = 1 }\n");
+    let trace = traced(&bench, &["prune", "--yes"]);
+    rules::deleted(&trace, &folder, &[artifact]).unwrap_or_else(|why| panic!("{why}"));
+}
+
 /// A trace of a run that did everything right, in the words of strace.
 const RIGHT: &str = r#"
 100 openat(AT_FDCWD</>, "/r/shop/backup/id/a.zst", O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0666) = 9</r/shop/backup/id/a.zst>

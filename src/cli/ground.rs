@@ -97,6 +97,9 @@ fn with_state(plan: Plan, state: StateDir, verb: &str, cancel: CancellationToken
         clock,
         host,
         initiated_by: format!("{} ({verb})", caller()),
+        run: None,
+        scheduled: None,
+        notices: None,
         cancel,
     })
 }

@@ -5,13 +5,16 @@ use jiff::tz::TimeZone;
 
 pub(super) use crate::model::figures::took;
 
+use crate::model::timespan::rough;
+
 /// An instant in the machine's time zone, with its offset: `2026-11-20 03:00:00 +01:00`.
 pub(super) fn local(at: Timestamp) -> String {
-    in_zone(at, TimeZone::system())
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
-fn in_zone(at: Timestamp, zone: TimeZone) -> String {
-    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+/// An instant in a time zone, with its weekday and offset: `Fri 2026-11-20 03:00:00 +01:00`.
+pub(super) fn in_zone(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 /// How long ago: `now`, `5m ago`, `3h ago`, `12d ago`; `in 3h` for what is to come.
@@ -24,18 +27,6 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The largest unit that fits, as people say it; nothing below a minute.
-fn rough(seconds: u64) -> Option<String> {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => None,
-        (0, 0, m) => Some(format!("{m}m")),
-        // Up to two days hours say more.
-        (0 | 1, h, _) => Some(format!("{h}h")),
-        (d, ..) => Some(format!("{d}d")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
@@ -45,7 +36,7 @@ mod tests {
     #[test]
     fn times_are_shown_where_they_are_read_with_their_offset() {
         let at = "2026-11-20T02:00:00Z".parse().unwrap();
-        assert_eq!(in_zone(at, TimeZone::fixed(jiff::tz::offset(5))), "2026-11-20 07:00:00 +05:00");
+        assert_eq!(in_zone(at, &TimeZone::fixed(jiff::tz::offset(5))), "Fri 2026-11-20 07:00:00 +05:00");
     }
 
     #[test]

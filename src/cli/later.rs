@@ -5,10 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::error::{Error, Kind};
 
 const LATER: &[(&str, &[&str])] = &[
-    (
-        "the daemon",
-        &["daemon", "status", "pause", "resume", "reset-failed", "reload", "cancel", "diff", "prune", "notify"],
-    ),
+    ("the daemon", &["status", "pause", "resume", "reset-failed"]),
     ("copies to other destinations", &["copy"]),
     ("retention", &["pin", "unpin", "catalog"]),
     ("the archiving of transaction logs", &["wal-push", "wal-fetch"]),

@@ -2,9 +2,12 @@
 
 pub mod ask;
 mod backup;
+mod cancel;
 mod check;
 mod completions;
+mod daemon;
 mod delete;
+mod diff;
 mod download;
 mod ground;
 mod history;
@@ -15,11 +18,15 @@ mod keys;
 mod later;
 mod list;
 mod logging;
+mod notify;
 mod output;
 pub mod owner;
 pub mod progress;
+mod prune;
+mod reload;
 mod report;
 mod restore;
+mod serve;
 mod show;
 pub mod signals;
 mod r#try;
@@ -30,6 +37,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
+
+pub use serve::Serve;
 
 use crate::error::Result;
 
@@ -82,6 +91,9 @@ struct Global {
         default_value = "/etc/qbackd"
     )]
     config: PathBuf,
+    /// The socket of the daemon, instead of what the configuration says.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
     /// Print one JSON document for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -96,9 +108,13 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Try(r#try::Args),
+    Daemon(serve::Args),
     Init(init::Args),
     Check(check::Args),
+    Diff(diff::Args),
+    Reload(reload::Args),
     Backup(backup::Args),
+    Cancel(cancel::Args),
     List(list::Args),
     Show(show::Args),
     History(history::Args),
@@ -106,22 +122,24 @@ enum Verb {
     Download(download::Args),
     Verify(verify::Args),
     Delete(delete::Args),
+    Notify(notify::Args),
+    Prune(prune::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
 }
 
-/// Runs the program with the arguments of this process.
-pub fn main() -> ExitCode {
-    run(std::env::args_os())
+/// Runs the program with the arguments of this process; `serve` is the daemon.
+pub fn main(serve: Serve) -> ExitCode {
+    run(std::env::args_os(), serve)
 }
 
-fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+fn run(args: impl IntoIterator<Item = OsString>, serve: Serve) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    logging::start(&cli.global, 0);
-    match dispatch(&cli) {
+    logging::start(&cli.global, u8::from(matches!(cli.verb, Verb::Daemon(_))));
+    match dispatch(&cli, serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = signals::exit_code(&error);
@@ -131,13 +149,17 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(cli: &Cli) -> Result<()> {
+fn dispatch(cli: &Cli, serve: Serve) -> Result<()> {
     let global = &cli.global;
     match &cli.verb {
         Verb::Try(args) => r#try::run(args, global),
+        Verb::Daemon(args) => serve::run(args, global, serve),
         Verb::Init(args) => init::run(args, global),
         Verb::Check(args) => check::run(args, global),
+        Verb::Diff(args) => diff::run(args, global),
+        Verb::Reload(args) => reload::run(args, global),
         Verb::Backup(args) => backup::run(args, global),
+        Verb::Cancel(args) => cancel::run(args, global),
         Verb::List(args) => list::run(args, global),
         Verb::Show(args) => show::run(args, global),
         Verb::History(args) => history::run(args, global),
@@ -145,6 +167,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Download(args) => download::run(args, global),
         Verb::Verify(args) => verify::run(args, global),
         Verb::Delete(args) => delete::run(args, global),
+        Verb::Notify(args) => notify::run(args, global),
+        Verb::Prune(args) => prune::run(args, global),
         Verb::Keygen(args) => keygen::run(args, global),
         Verb::Completions(args) => completions::run(args),
     }

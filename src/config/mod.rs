@@ -2,6 +2,7 @@
 
 mod decode;
 pub mod diagnostic;
+pub mod diff;
 mod document;
 mod find;
 mod mask;
@@ -13,11 +14,12 @@ mod services;
 pub mod source;
 pub mod unbuilt;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Level};
-pub use plan::{Daemon, Database, Destination, Encryption, Notify, Plan, Policy};
+pub use diff::{Diff, diff};
+pub use plan::{Daemon, Database, Destination, Encryption, Plan, Policy};
 pub use report::Report;
 pub use unbuilt::UNBUILT;
 
@@ -41,7 +43,21 @@ pub struct Loaded {
 /// Every error of every file, and the warnings with them.
 pub fn load(dir: &Path) -> Result<Loaded, Report> {
     let mut found = Findings::default();
-    let sources: Arc<[Source]> = find::find(dir, &mut found).into();
+    let sources = find::find(dir, &mut found);
+    understand(sources, found)
+}
+
+/// Loads files that were read before: their paths, in lexical order, and their text.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_texts(files: Vec<(PathBuf, String)>) -> Result<Loaded, Report> {
+    let sources = files.into_iter().map(|(path, text)| Source::new(path, text)).collect();
+    understand(sources, Findings::default())
+}
+
+fn understand(sources: Vec<Source>, mut found: Findings) -> Result<Loaded, Report> {
+    let sources: Arc<[Source]> = sources.into();
     let (plan, complete) = {
         let (document, mark) = Document::parse(&sources, &mut found);
         let complete = document.broken.is_empty();

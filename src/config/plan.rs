@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::options::{DaemonOptions, DatabaseOptions, Hooks, Retry, SigningOptions};
 use crate::engine::{EngineKind, SourceOptions};
 use crate::model::{Name, Timespan};
-use crate::notify::{NotifyRule, NotifyType};
+use crate::notify::{Notify, NotifyRule};
 use crate::retention::Keep;
 use crate::schedule::{Schedule, Window};
 use crate::stage::{CompressionOptions, EncryptionOptions};
@@ -76,15 +76,6 @@ pub struct Encryption {
     pub name: Name,
     /// To whom, and who may open.
     pub options: EncryptionOptions,
-}
-
-/// A `[notify.NAME]`.
-#[derive(Debug, Clone)]
-pub struct Notify {
-    /// Its name.
-    pub name: Name,
-    /// How it tells.
-    pub how: NotifyType,
 }
 
 /// The rules for a database, with every default. [`Policy::default`] has the defaults of the design, and no destination.

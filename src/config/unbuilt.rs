@@ -12,7 +12,6 @@ const LATER: &str = "physical backups and point-in-time recovery";
 /// All of them.
 pub const UNBUILT: &[Unbuilt] = &[
     ("daemon", "control_socket", DAEMON),
-    ("daemon", "timezone", DAEMON),
     ("daemon", "listen", DAEMON),
     ("daemon", "history_keep", DAEMON),
     ("daemon", "shutdown_grace", DAEMON),
@@ -20,8 +19,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("daemon", "detach_after", LATER),
     ("destination", "credentials_file", DESTINATIONS),
     ("destination", "profile", DESTINATIONS),
-    ("destination", "prune", RETENTION),
-    ("destination", "keep", RETENTION),
     ("destination", "max_bandwidth", DESTINATIONS),
     ("destination", "volume_size", DESTINATIONS),
     ("destination", "concurrency", DESTINATIONS),
@@ -37,7 +34,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("policy", "drill", LATER),
     ("policy", "pitr", LATER),
     ("policy", "max_loss", LATER),
-    ("policy", "keep", DAEMON),
     ("policy", "retry", DAEMON),
     ("policy", "randomized_delay", DAEMON),
     ("policy", "persistent", DAEMON),
@@ -62,5 +58,4 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("database", "tools_dir", ENGINES),
     ("database", "dump_args", ENGINES),
     ("database", "check_sql", ENGINES),
-    ("notify", "*", DAEMON),
 ];

@@ -28,6 +28,14 @@ pub struct Build {
     pub started: Timestamp,
 }
 
+impl Build {
+    /// This process, a daemon since `started`.
+    pub fn this(started: Timestamp) -> Self {
+        let (version, api) = (env!("CARGO_PKG_VERSION").to_owned(), VERSION.to_owned());
+        Self { version, api, pid: std::process::id(), started }
+    }
+}
+
 /// Back up now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -9,7 +9,7 @@ use tracing::Level;
 
 use crate::history::Run;
 use crate::model::figures::took;
-use crate::model::{Event, Moment, Notice, Outcome, RunKind, Size};
+use crate::model::{Event, Moment, Name, Notice, Outcome, RunId, RunKind, Size};
 
 /// The fields of a line.
 struct Fields<'a> {
@@ -22,7 +22,7 @@ struct Fields<'a> {
 }
 
 /// Says what happened, at the level it deserves. How a run ended is left to [`run_ended`], which says it once.
-pub fn tell(notice: &Notice) {
+pub(super) fn tell(notice: &Notice) {
     if notice.run.is_some() && matches!(notice.event, Event::Failed | Event::Succeeded) {
         return;
     }
@@ -39,14 +39,21 @@ pub fn tell(notice: &Notice) {
 }
 
 /// Says that a run started.
-pub fn run_started(run: &Run) {
-    let text = format!("{} started, asked for by {}", run.kind, run.initiated_by);
-    log(Level::INFO, &of_run(run, Moment::RunStarted.message_id(), Moment::RunStarted.as_str()), &text);
+pub(super) fn run_started(database: &Name, run: &RunId, kind: RunKind, by: &str) {
+    let fields = Fields {
+        id: Moment::RunStarted.message_id(),
+        event: Moment::RunStarted.as_str(),
+        database: Some(database.as_str()),
+        run: Some(run.as_str()),
+        backup: None,
+        destination: None,
+    };
+    log(Level::INFO, &fields, &format!("{kind} started, asked for by {by}"));
 }
 
 /// Says in one line how a run ended, as the history has it. `figures` tells what a backup holds
 /// ([`model::figures`](crate::model::figures::figures)); `again`: how long until it is tried once more.
-pub fn run_ended(run: &Run, figures: Option<&str>, again: Option<SignedDuration>) {
+pub(super) fn run_ended(run: &Run, figures: Option<&str>, again: Option<SignedDuration>) {
     let (level, id, event) = match (run.outcome, again) {
         (Some(Outcome::Succeeded), _) => (Level::INFO, Event::Succeeded.message_id(), Event::Succeeded.as_str()),
         (Some(Outcome::Failed | Outcome::TimedOut), None) => {
@@ -65,17 +72,17 @@ pub fn run_ended(run: &Run, figures: Option<&str>, again: Option<SignedDuration>
 }
 
 /// Says that an edit of the configuration is in use, and what it changed.
-pub fn config_accepted(changes: &str) {
+pub(super) fn config_accepted(changes: &str) {
     moment(Moment::ConfigAccepted, &format!("configuration accepted: {changes}"));
 }
 
 /// Says that the daemon works, and on what.
-pub fn daemon_started(on: &str) {
+pub(super) fn daemon_started(on: &str) {
     moment(Moment::DaemonStarted, &format!("qbackd {} started: {on}", env!("CARGO_PKG_VERSION")));
 }
 
 /// Says that the daemon was asked to end, and what it waits for.
-pub fn daemon_stopping(waits_for: &str) {
+pub(super) fn daemon_stopping(waits_for: &str) {
     moment(Moment::DaemonStopping, &format!("stopping: {waits_for}"));
 }
 
@@ -237,6 +244,7 @@ mod tests {
         let state = Arc::new(StateDir::prepare(dir.path()).unwrap());
         let (history, _) = History::open(state, "db1", clock.clone()).unwrap();
         let new = NewRun {
+            id: None,
             kind,
             database: "shop".parse::<Name>().unwrap(),
             destinations: vec!["local".into()],

@@ -25,6 +25,8 @@ pub struct Condition {
     pub stale_told: Option<Timestamp>,
     /// The suspicious backup for which retention deletes nothing of it.
     pub hold: Option<Hold>,
+    /// Backups before this one are no measure for the size of new ones: somebody said that it is as it should be.
+    pub usual_since: Option<Timestamp>,
 }
 
 impl Condition {
@@ -38,6 +40,7 @@ impl Condition {
             reminded: None,
             stale_told: None,
             hold: None,
+            usual_since: None,
         }
     }
 }
@@ -95,9 +98,9 @@ impl Serialize for PausedBy {
 /// A hold on retention: the newest backup is suspicious, so the older ones stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// Since when.
+    /// When the first suspicious backup started.
     pub since: Timestamp,
-    /// The backup that is suspicious.
+    /// That backup.
     pub backup: BackupId,
 }
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::model::{BackupId, BackupType, Name, RunId};
 
 const CONDITION: &str = "name, first_seen, failures, failing_since, paused, paused_by, paused_why, paused_tables, \
-                         reminded, stale_told, hold, held";
+                         reminded, stale_told, hold, held, usual_since";
 
 /// The conditions of the partial indexes of the schema; a question must repeat them word for word.
 const GOOD: &str = "kind = 'backup' AND outcome = 'succeeded'";
@@ -84,13 +84,13 @@ impl Reader {
         Ok(found)
     }
 
-    /// The newest good backups of one type, newest first, at most `limit`.
+    /// The newest good backups of one type that started before `before`, newest first, at most `limit`.
     ///
     /// # Errors
     /// The history cannot be read.
-    pub fn good_backups(&self, name: &Name, kind: BackupType, limit: usize) -> Result<Vec<Run>> {
+    pub fn good_backups(&self, name: &Name, kind: BackupType, before: Timestamp, limit: usize) -> Result<Vec<Run>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.runs(&good_sql(kind), params![name.as_str(), limit])
+        self.runs(&good_sql(kind), params![name.as_str(), before.as_millisecond(), limit])
     }
 }
 
@@ -142,7 +142,7 @@ impl History {
 fn write(db: &Connection, name: &Name, condition: &Condition) -> rusqlite::Result<()> {
     let pause = condition.pause.as_ref();
     let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
-    let places = (1..=12).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
+    let places = (1..=13).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
     db.prepare_cached(&format!("INSERT OR REPLACE INTO databases ({CONDITION}) VALUES ({places})"))?.execute(
         params![
             name.as_str(),
@@ -157,6 +157,7 @@ fn write(db: &Connection, name: &Name, condition: &Condition) -> rusqlite::Resul
             ms(condition.stale_told),
             condition.hold.as_ref().map(|hold| hold.backup.as_str()),
             ms(condition.hold.as_ref().map(|hold| hold.since)),
+            ms(condition.usual_since),
         ],
     )?;
     Ok(())
@@ -185,6 +186,7 @@ fn condition_of(row: &Row<'_>) -> rusqlite::Result<(Name, Condition)> {
         reminded: at(8)?,
         stale_told: at(9)?,
         hold,
+        usual_since: at(12)?,
     };
     Ok((word(row, 0)?, condition))
 }
@@ -229,8 +231,8 @@ fn newest_sql(one: bool) -> [(String, Place); 4] {
 fn good_sql(kind: BackupType) -> String {
     let word: String = kind.as_str().chars().take(4).collect();
     format!(
-        "SELECT {COLUMNS} FROM runs WHERE database = ?1 AND {TYPE} = '{word}' AND {GOOD}
-         ORDER BY started DESC, n DESC LIMIT ?2"
+        "SELECT {COLUMNS} FROM runs WHERE database = ?1 AND {TYPE} = '{word}' AND {GOOD} AND started < ?2
+         ORDER BY started DESC, n DESC LIMIT ?3"
     )
 }
 
@@ -274,7 +276,7 @@ mod tests {
         for (sql, index) in questions {
             let mut query = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let count = query.parameter_count();
-            let params = ["db7", "10"].into_iter().take(count);
+            let params = ["db7", "9999", "10"].into_iter().take(count);
             let steps = query.query_map(params_from_iter(params), |row| row.get::<_, String>(3)).unwrap();
             let plan = steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("; ");
             assert!(

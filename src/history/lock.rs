@@ -57,6 +57,20 @@ pub fn busy(state: &StateDir, name: &Name) -> Error {
     .hint(format!("wait for it to end; `qbackd history {name}` shows it"))
 }
 
+/// Takes the lock of the daemon: one works in a state directory.
+///
+/// # Errors
+/// Another one works there, or the lock file cannot be made.
+pub fn daemon(state: &StateDir) -> Result<Lock> {
+    // No database can be called that.
+    take(state, "daemon.lock")?.ok_or_else(|| {
+        let who = holder(state, "daemon.lock").unwrap_or_default();
+        Error::new(Kind::TryAgain, format!("another qbackd daemon works in {}", state.path().display()))
+            .because(format!("it holds the lock there ({})", who.trim()))
+            .hint("stop that one, or give this one another state_dir in [daemon]")
+    })
+}
+
 /// Takes the lock called `name`, whether a database's or a run's.
 pub(super) fn take(state: &StateDir, name: &str) -> Result<Option<Lock>> {
     let file = state.file_in(FOLDER, name)?;

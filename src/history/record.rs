@@ -9,6 +9,8 @@ use crate::model::{BackupId, Name, Outcome, RunId, RunKind};
 /// A run that is about to start.
 #[derive(Debug, Clone)]
 pub struct NewRun {
+    /// Its id, if whoever starts it wants to know it before; a new one otherwise.
+    pub id: Option<RunId>,
     /// What it does.
     pub kind: RunKind,
     /// The database it is about.

@@ -68,7 +68,8 @@ pub(super) const STEPS: &[&str] = &[
         reminded      INTEGER,
         stale_told    INTEGER,
         hold          TEXT,
-        held          INTEGER
+        held          INTEGER,
+        usual_since   INTEGER
     ) STRICT, WITHOUT ROWID;
     INSERT INTO databases (name, first_seen) SELECT database, min(started) FROM runs GROUP BY database;
     CREATE TRIGGER runs_are_of_known_databases AFTER INSERT ON runs BEGIN

@@ -93,7 +93,7 @@ impl History {
     /// It cannot be recorded; then the run must not start.
     pub fn begin(&self, new: NewRun, lock: Option<&Lock>) -> Result<RunId> {
         let now = self.clock.now();
-        let id = RunId::new(now, &self.host);
+        let id = new.id.clone().unwrap_or_else(|| RunId::new(now, &self.host));
         let own = match lock {
             Some(_) => None,
             None => lock::take(&self.state, id.as_str())?,

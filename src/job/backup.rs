@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::hooks::{About, Hooks};
 use super::limits::{Limits, within};
+use super::pausing::conclude;
+use super::prune::after_backup;
 use super::recorded::{Account, begin as begin_run, end};
+use super::sweep::recover;
 use super::units::{self, Units};
 use crate::config::Database;
 use crate::engine::{self, Dump, DumpRequest, Dumped, Engine, Inspection};
@@ -55,18 +58,19 @@ pub async fn backup(
 ) -> Result<Made> {
     let name = &database.name;
     let lock = lock::hold(&context.state, name)?;
-    sweep_after_dead_runs(context, &lock).await?;
+    recover(context, Some(&lock)).await?;
     units::recover(context, name, &lock).await;
     let destination = primary(database, to)?;
     let at = BackupRef { database: name.clone(), id: BackupId::new(context.clock.now(), BackupType::Full) };
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Backup,
         database: name.clone(),
         destinations: vec![destination.to_string()],
         backup: Some(at.id.clone()),
         initiated_by: context.initiated_by.clone(),
-        due: None,
-        attempt: None,
+        due: context.scheduled.map(|scheduled| scheduled.due),
+        attempt: context.scheduled.map(|scheduled| scheduled.attempt),
     };
     let run = begin_run(context, new, Some(&lock))?;
     let about = About { run: &run, kind: RunKind::Backup, backup: &at, destination: destination.as_str(), progress };
@@ -74,8 +78,12 @@ pub async fn backup(
     let manifest = make(context, database, &destination, &at, &run, &hooks, progress).await;
     let made = manifest.map(|manifest| Made { manifest, destination });
     let made = end(context, &run, made.map_err(|e| e.during(format!("backup of {name} failed"))));
+    conclude(context, database, &run);
     match &made {
-        Ok(made) => hooks.after_backup(&made.manifest, &made.account()).await,
+        Ok(made) => {
+            after_backup(context, database, &made.destination, &run, &lock).await;
+            hooks.after_backup(&made.manifest, &made.account()).await;
+        }
         Err(error) => hooks.on_failure(error).await,
     }
     made
@@ -215,29 +223,4 @@ fn manifest(
         notes: dump.notes,
         initiated_by: context.initiated_by.clone(),
     }
-}
-
-/// Records runs that died as interrupted and removes what they left: at the destination, and in scratch.
-async fn sweep_after_dead_runs(context: &Context, lock: &lock::Lock) -> Result<()> {
-    for dead in context.history.recover(Some(lock))? {
-        let _ = std::fs::remove_dir_all(context.state.path().join("scratch").join(dead.id.as_str()));
-        let (RunKind::Backup, Some(id)) = (dead.kind, dead.backup) else { continue };
-        let at = BackupRef { database: dead.database, id };
-        for destination in dead.destinations.iter().filter_map(|name| name.parse::<Name>().ok()) {
-            let swept = async {
-                let repository = context.repository(&destination, Access::Write)?;
-                match repository.manifest(&at).await {
-                    Ok(_) => Ok(false),
-                    Err(e) if e.kind() == Kind::NotFound => repository.sweep(&at).await,
-                    Err(e) => Err(e),
-                }
-            };
-            match swept.await {
-                Ok(true) => tracing::info!("{at}: removed from {destination} what an interrupted run had left"),
-                Ok(false) => {}
-                Err(e) => tracing::warn!("{at}: what an interrupted run left at {destination} stays: {}", e.line()),
-            }
-        }
-    }
-    Ok(())
 }

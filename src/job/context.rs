@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Database, Plan};
+use crate::config::{Database, Destination, Plan};
 use crate::engine::{Engine, SourceOptions, registry};
 use crate::error::{Error, Kind, Result};
 use crate::history::{History, StateDir};
 use crate::model::stamp::random_word;
-use crate::model::{Clock, Manifest, Name, RunId, Secret, SecretRef};
+use crate::model::{Clock, Manifest, Name, Notice, RunId, Secret, SecretRef};
 use crate::repository::{Packing, Plain};
 use crate::stage::{Identities, Recipients};
 use crate::store::{self, Access};
@@ -33,8 +35,23 @@ pub struct Context {
     pub host: String,
     /// Who asked: `schedule`, or a user and a verb.
     pub initiated_by: String,
+    /// The id the run is to have; a new one otherwise.
+    pub run: Option<RunId>,
+    /// What a run by schedule is for; none for one by hand.
+    pub scheduled: Option<Scheduled>,
+    /// Hears what people are to be told of; nobody else does where there is no daemon.
+    pub notices: Option<UnboundedSender<Notice>>,
     /// Fires when the work must stop.
     pub cancel: CancellationToken,
+}
+
+/// What a run by schedule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The instant of the calendar.
+    pub due: Timestamp,
+    /// Which attempt at it this is, from 1.
+    pub attempt: u32,
 }
 
 /// Identities and a passphrase as a person gave them, besides those of the configuration.
@@ -67,12 +84,20 @@ impl Context {
     /// # Errors
     /// There is none with this name, or it cannot be opened.
     pub fn repository(&self, destination: &Name, access: Access) -> Result<Plain> {
-        let options = self.plan.destinations.get(destination).ok_or_else(|| {
+        let known = self.destination(destination)?;
+        Ok(Plain::new(store::open(destination.as_str(), &known.options, access)?))
+    }
+
+    /// The destination with this name.
+    ///
+    /// # Errors
+    /// The configuration has none.
+    pub fn destination(&self, name: &Name) -> Result<Arc<Destination>> {
+        self.plan.destinations.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = self.plan.destinations.keys().map(Name::as_str).collect();
-            Error::new(Kind::Usage, format!("there is no destination `{destination}`"))
+            Error::new(Kind::Usage, format!("there is no destination `{name}`"))
                 .hint(format!("there are {}", known.join(", ")))
-        })?;
-        Ok(Plain::new(store::open(destination.as_str(), &options.options, access)?))
+        })
     }
 
     /// A destination as people know it: by its name, and its `label` where it has one.

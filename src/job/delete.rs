@@ -1,9 +1,9 @@
-//! Deleting one backup by hand.
+//! Deleting backups: one by hand, and how any is deleted: manifest first, data after, as a run of its own.
 
 use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Ending, NewRun, lock};
+use crate::history::{Ending, Lock, NewRun, lock};
 use crate::model::{BackupRef, Outcome, RunKind};
 use crate::repository::{Listing, Plain, Repository};
 
@@ -18,14 +18,6 @@ pub struct Planned {
     /// Whether no other sound backup of the database would be left there.
     pub last: bool,
     repository: Plain,
-}
-
-struct Gone(Option<u64>);
-
-impl Account for Gone {
-    fn account(&self) -> Ending {
-        Ending { stored_bytes: self.0, ..Ending::new(Outcome::Succeeded) }
-    }
 }
 
 /// Finds the backup, sound or damaged, and says what deleting it would mean.
@@ -88,25 +80,63 @@ impl Planned {
     }
 }
 
-/// Deletes it: the manifest first, the data after.
+/// Deletes it.
 ///
 /// # Errors
 /// The database is being worked on, or the destination refuses.
 pub async fn delete(context: &Context, planned: Planned) -> Result<()> {
-    let at = &planned.at;
+    let Planned { at, stored_bytes, repository, .. } = planned;
     let lock = lock::hold(&context.state, &at.database)?;
+    let gone = Gone { at, stored_bytes, notes: Vec::new() };
+    remove(context, &repository, RunKind::Delete, gone, &lock).await
+}
+
+/// A backup that goes, and what the history keeps of it.
+pub(super) struct Gone {
+    /// Which.
+    pub(super) at: BackupRef,
+    /// What it took at the destination, in bytes; `None` if its manifest cannot tell.
+    pub(super) stored_bytes: Option<u64>,
+    /// Why, where nobody asked for it by name.
+    pub(super) notes: Vec<String>,
+}
+
+impl Account for Gone {
+    fn account(&self) -> Ending {
+        Ending {
+            backup: Some(self.at.id.clone()),
+            stored_bytes: self.stored_bytes,
+            notes: self.notes.clone(),
+            ..Ending::new(Outcome::Succeeded)
+        }
+    }
+}
+
+/// Deletes one published backup as a run of its own, so that a crash in the middle is known and its debris swept by the next
+/// run: the manifest first, the data after.
+///
+/// # Errors
+/// The destination refuses.
+pub(super) async fn remove(
+    context: &Context,
+    repository: &Plain,
+    kind: RunKind,
+    gone: Gone,
+    lock: &Lock,
+) -> Result<()> {
     let new = NewRun {
-        kind: RunKind::Delete,
-        database: at.database.clone(),
-        destinations: vec![planned.place().to_owned()],
-        backup: Some(at.id.clone()),
+        id: None,
+        kind,
+        database: gone.at.database.clone(),
+        destinations: vec![repository.label().to_owned()],
+        backup: Some(gone.at.id.clone()),
         initiated_by: context.initiated_by.clone(),
         due: None,
         attempt: None,
     };
-    let gone = recorded(context, new, Some(&lock), |_| async {
-        planned.repository.delete(at).await.map_err(|e| e.during(format!("cannot delete {at}")))?;
-        Ok(Gone(planned.stored_bytes))
+    let deleted = recorded(context, new, Some(lock), |_| async {
+        repository.delete(&gone.at).await.map_err(|e| e.during(format!("cannot delete {}", gone.at)))?;
+        Ok(gone)
     });
-    gone.await.map(drop)
+    deleted.await.map(drop)
 }

@@ -81,6 +81,7 @@ pub(super) fn record_refusal(
         return Ok(());
     };
     let new = NewRun {
+        id: context.run.clone(),
         kind,
         database: database.clone(),
         destinations: context.places(from, Some(database)).iter().map(ToString::to_string).collect(),

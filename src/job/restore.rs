@@ -184,6 +184,7 @@ pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
     let manifest = planned.manifest().clone();
     let at = manifest.reference();
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Restore,
         database: at.database.clone(),
         destinations: vec![planned.from().to_owned()],

@@ -307,6 +307,9 @@ mod tests {
                 clock,
                 host: "host".into(),
                 initiated_by: "a test".into(),
+                run: None,
+                scheduled: None,
+                notices: None,
                 cancel: CancellationToken::new(),
             };
             Self { dir, context }
@@ -322,6 +325,7 @@ mod tests {
 
         fn begin(&self, database: &Name) -> RunId {
             let new = NewRun {
+                id: None,
                 kind: RunKind::Backup,
                 database: database.clone(),
                 destinations: Vec::new(),

@@ -70,6 +70,7 @@ pub async fn verify(
     };
     let at = manifest.reference();
     let new = NewRun {
+        id: context.run.clone(),
         kind: RunKind::Verify,
         database: at.database.clone(),
         destinations: vec![repository.label().to_owned()],

@@ -17,6 +17,18 @@ impl Timespan {
     }
 }
 
+/// Seconds in the largest unit that fits, as people say it: `5m`, `47h`, `12d`. Nothing below a minute.
+pub fn rough(seconds: u64) -> Option<String> {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => None,
+        (0, 0, m) => Some(format!("{m}m")),
+        // Up to two days hours say more.
+        (0 | 1, h, _) => Some(format!("{h}h")),
+        (d, ..) => Some(format!("{d}d")),
+    }
+}
+
 impl FromStr for Timespan {
     type Err = String;
 

@@ -2,12 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{Event, OneOrMany, SecretRef};
+use crate::model::{Event, Name, OneOrMany, SecretRef};
+
+/// `[notify.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notify {
+    /// Its name.
+    pub name: Name,
+    /// How it tells.
+    pub how: NotifyType,
+}
 
 /// A text, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +80,21 @@ impl NotifyType {
     pub const WORDS: &'static [&'static str] =
         &["email", "webhook", "command", "healthchecks", "slack", "discord", "telegram", "ntfy", "gotify"];
 
+    /// The word of this type.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Webhook(_) => "webhook",
+            Self::Command(_) => "command",
+            Self::Healthchecks(_) => "healthchecks",
+            Self::Slack(_) => "slack",
+            Self::Discord(_) => "discord",
+            Self::Telegram(_) => "telegram",
+            Self::Ntfy(_) => "ntfy",
+            Self::Gotify(_) => "gotify",
+        }
+    }
+
     /// Hands the options struct of `word` to `with`; `None` if there is no such type.
     pub(crate) fn of<W: With>(word: &str, with: &mut W) -> Option<Self> {
         Some(match word {
@@ -101,7 +126,7 @@ pub struct Email {
     pub to: OneOrMany<String>,
     /// The sender. Default: `qbackd@` and the name of the host.
     pub from: Option<String>,
-    /// `HOST` or `HOST:PORT`. Default: `localhost:25`.
+    /// `HOST` or `HOST:PORT`. Default: `localhost:25`; without a port 465 with `tls`, 587 with `starttls` and a `username`, else 25.
     pub server: Option<String>,
     /// How the connection is protected. Default: `starttls`, or `none` to this host.
     pub tls: Option<MailTls>,
@@ -131,6 +156,8 @@ pub struct Webhook {
     pub url: Option<TextOrSecret>,
     /// Headers to send along.
     pub headers: BTreeMap<String, TextOrSecret>,
+    /// The body, with `{placeholders}`. Default: the JSON document.
+    pub template: Option<String>,
 }
 
 /// `type = "command"`
@@ -157,6 +184,8 @@ pub struct Telegram {
     pub token: Option<SecretRef>,
     /// The chat. Must be said.
     pub chat: Option<String>,
+    /// The server of the Bot API. Default: `https://api.telegram.org`.
+    pub server: Option<String>,
 }
 
 /// `type = "ntfy"`
@@ -186,8 +215,25 @@ pub struct Gotify {
 pub struct NotifyRule {
     /// The name of a `[notify.NAME]`.
     pub to: String,
-    /// The events; empty for all but `succeeded`.
+    /// The events; empty for all but `succeeded`, and for all where a check of healthchecks is told.
     pub on: Vec<Event>,
+}
+
+/// Who is to be told of `event` by the rules of a policy, each once, in their order. `find` knows who is who by name.
+pub fn wanted(rules: &[NotifyRule], event: Event, find: impl Fn(&str) -> Option<Arc<Notify>>) -> Vec<Arc<Notify>> {
+    let mut named: Vec<&str> = Vec::new();
+    let mut found = Vec::new();
+    for rule in rules {
+        let Some(notify) = find(&rule.to) else { continue };
+        // A check that hears of no success raises an alarm of its own.
+        let by_default = event != Event::Succeeded || matches!(notify.how, NotifyType::Healthchecks(_));
+        let told = if rule.on.is_empty() { by_default } else { rule.on.contains(&event) };
+        if told && !named.contains(&rule.to.as_str()) {
+            named.push(&rule.to);
+            found.push(notify);
+        }
+    }
+    found
 }
 
 impl<'de> Deserialize<'de> for NotifyRule {

@@ -1,5 +1,7 @@
 //! The small parts that schedules and windows are made of: lists, ranges and steps of numbers and names, weekdays, times.
 
+use std::collections::BTreeSet;
+
 /// The weekdays, Monday first.
 pub(super) const WEEKDAYS: Names = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
@@ -46,32 +48,67 @@ impl Field {
     /// Reads a list of values, ranges (with `range` between the ends) and steps; tells the numbers it means, one bit each,
     /// counted from the field's smallest.
     pub(super) fn read(self, text: &str, range: &str) -> Result<u64, String> {
-        let mut bits = 0;
+        Ok(self.values(text, range)?.into_iter().fold(0, |bits, value| bits | 1 << (value - self.min)))
+    }
+
+    /// [`read`](Self::read) where the numbers are too many for bits.
+    pub(super) fn values(self, text: &str, range: &str) -> Result<BTreeSet<u32>, String> {
+        let mut values = BTreeSet::new();
         for item in text.split(',') {
-            let (base, step) = match item.split_once('/') {
-                Some((base, step)) => (base, Some(self.step(step)?)),
-                None => (item, None),
-            };
+            let (base, step) = self.base_and_step(item)?;
             let (from, to) = match base.split_once(range) {
                 _ if base == "*" => (self.min, self.max),
-                Some((from, to)) => match (self.value(from)?, self.value(to)?) {
-                    // Sunday ends a week as well as it begins one.
-                    (from, 0) if self.max == 7 && from > 0 => (from, 7),
-                    ends => ends,
-                },
+                Some((from, to)) => self.ends(from, to)?,
                 None => {
-                    let value = self.value(base)?;
+                    let value = self.one(base)?;
                     (value, if step.is_some() { self.max } else { value })
                 }
             };
-            if from > to {
-                return Err(format!("the {} `{base}` ends before it begins", self.what));
-            }
-            for value in (from..=to).step_by(step.unwrap_or(1) as usize) {
-                bits |= 1u64.checked_shl(value - self.min).unwrap_or(0);
+            values.extend((from..=to).step_by(step.unwrap_or(1)));
+        }
+        Ok(values)
+    }
+
+    /// [`read`](Self::read) of numbers that count from the end, as days behind `~`: a step goes on towards 1, which is the end.
+    pub(super) fn read_from_end(self, text: &str) -> Result<u64, String> {
+        let mut bits = 0;
+        for item in text.split(',') {
+            let (base, step) = self.base_and_step(item)?;
+            let (from, to) = match base.split_once("..") {
+                _ if base == "*" => {
+                    return Err(format!("`~{item}` says nothing: write `~01` for the last {}", self.what));
+                }
+                Some((from, to)) => self.ends(from, to)?,
+                None => {
+                    let value = self.one(base)?;
+                    (if step.is_some() { self.min } else { value }, value)
+                }
+            };
+            for value in (from..=to).rev().step_by(step.unwrap_or(1)) {
+                bits |= 1 << (value - self.min);
             }
         }
         Ok(bits)
+    }
+
+    fn base_and_step(self, item: &str) -> Result<(&str, Option<usize>), String> {
+        match item.split_once('/') {
+            Some((base, step)) => Ok((base, Some(self.step(step)? as usize))),
+            None => Ok((item, None)),
+        }
+    }
+
+    /// Both ends of a range.
+    fn ends(self, from: &str, to: &str) -> Result<(u32, u32), String> {
+        let (first, last) = match (self.one(from)?, self.one(to)?) {
+            // Sunday ends a week as well as it begins one.
+            (first, 0) if self.max == 7 && first > 0 => (first, 7),
+            ends => ends,
+        };
+        if first > last {
+            return Err(format!("a range of {}s from {from} to {to} ends before it begins", self.what));
+        }
+        Ok((first, last))
     }
 
     fn step(self, text: &str) -> Result<u32, String> {
@@ -81,7 +118,8 @@ impl Field {
             .ok_or_else(|| format!("`/{text}` is no step of {}s: write `/N` with N from 1 to {}", self.what, self.max))
     }
 
-    fn value(self, text: &str) -> Result<u32, String> {
+    /// Reads a single value.
+    pub(super) fn one(self, text: &str) -> Result<u32, String> {
         if let Some(at) = position(self.names, text) {
             // cron counts Sunday as 0 and Monday as 1; months from 1; systemd's weekdays are only ever named.
             return Ok(if self.max == 7 { (at + 1) % 7 } else { at + self.min });
@@ -113,7 +151,9 @@ fn position(names: Names, text: &str) -> Option<u32> {
 
 /// Whether a word is made of names of weekdays or months, as in `Mon..Fri` and `JAN,FEB`.
 pub(super) fn is_named(word: &str) -> bool {
-    let known = |part: &str| position(WEEKDAYS, part).is_some() || position(MONTHS, part).is_some();
+    let name = |part: &str| position(WEEKDAYS, part).is_some() || position(MONTHS, part).is_some();
+    // `FRIL` of cron is the last Friday.
+    let known = |part: &str| name(part) || part.strip_suffix('L').is_some_and(name);
     let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = word.split([',', '-', '/', '#', '.']);
     parts.clone().any(known) && parts.all(|part| known(part) || number(part))
@@ -139,23 +179,4 @@ pub(super) fn weekdays(text: &str) -> Result<u64, String> {
 
 fn weekday(text: &str) -> Result<u32, String> {
     position(WEEKDAYS, text).ok_or_else(|| format!("`{text}` is no {}: write a name like `Mon`", WEEKDAY.what))
-}
-
-/// Reads `02:00` or `02:00:30`, where each part may be a list, a range or a step.
-pub(super) fn time(text: &str) -> Result<(), String> {
-    let mut parts = text.split(':');
-    let (hour, minute, second, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
-    let (Some(hour), Some(minute), None) = (hour, minute, rest) else {
-        return Err(format!("`{text}` is no time: write one like `02:00`"));
-    };
-    HOUR.read(hour, "..")?;
-    MINUTE.read(minute, "..")?;
-    second.map_or(Ok(0), |second| SECOND.read(second, ".."))?;
-    Ok(())
-}
-
-/// Whether any of these days is in any of these months; both as [`Field::read`] tells them.
-pub(super) fn ever_comes(months: u64, days: u64) -> bool {
-    const DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    DAYS.iter().enumerate().any(|(month, last)| months & (1 << month) != 0 && days & ((1u64 << last) - 1) != 0)
 }

@@ -1,11 +1,12 @@
-//! Schedules: when something is due. Here they are only read and refused; the times themselves are the calendar's matter.
+//! Schedules as they are written: which language it is, and the time zone behind it.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::fields::{
-    CRON_MONTH, CRON_WEEKDAY, DAY, HOUR, MINUTE, MONTH, SECOND, YEAR, ever_comes, is_named, time, weekdays,
-};
+use super::fields::is_named;
+use super::pattern::Pattern;
+use super::times::{DAY, Times};
+use super::{cron, days::Days, oncalendar};
 use crate::model::{Timespan, from_text, nearest};
 
 /// When something is due: `02:00`, `Mon..Fri 12:00`, `every 6h`, cron, systemd OnCalendar; perhaps with a time zone.
@@ -13,25 +14,11 @@ use crate::model::{Timespan, from_text, nearest};
 pub struct Schedule {
     /// As written, with single spaces.
     pub text: String,
-    /// Which language it is written in, with the text without the time zone.
-    pub form: Form,
     /// The IANA name of its own time zone. Not given: the daemon's.
     pub zone: Option<String>,
+    /// The local times it means.
+    pub(super) pattern: Pattern,
 }
-
-/// The languages of schedules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Form {
-    /// `every 6h`, aligned to local midnight.
-    Every(Timespan),
-    /// cron with five fields, or six that start with seconds.
-    Cron(String),
-    /// systemd OnCalendar (systemd.time(7)), of which `02:00` and `Sun 02:00` are the simple cases.
-    Calendar(String),
-}
-
-const WORDS: &[&str] =
-    &["minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "semiannually", "yearly", "annually"];
 
 const FORMS: &str = "write `02:00`, `Sun 02:00`, `every 6h`, five fields of cron, or a systemd OnCalendar";
 
@@ -42,19 +29,19 @@ impl FromStr for Schedule {
         let mut words: Vec<&str> = text.split_whitespace().collect();
         let whole = words.join(" ");
         let zone = zone(&mut words)?;
-        let rest = words.join(" ");
-        let form = match words.as_slice() {
+        let pattern = match words.as_slice() {
             [] => return Err(format!("it is empty: {FORMS}")),
-            ["every", span @ ..] => Form::Every(every(&span.join(" "))?),
-            [word] if WORDS.contains(&word.trim_start_matches('@')) => {
-                Form::Calendar(word.trim_start_matches('@').to_owned())
-            }
-            [word, ..] if word.starts_with('@') => return Err(format!("`{word}` is no schedule: {FORMS}")),
-            [_] | [_, _] | [_, _, _] => calendar(&words).map(|()| Form::Calendar(rest))?,
-            [_, _, _, _, _] | [_, _, _, _, _, _] if !rest.contains(':') => cron(&words).map(|()| Form::Cron(rest))?,
+            ["every", span @ ..] => every(&span.join(" "))?,
+            [word] if word.starts_with('@') => cron::nickname(word)?,
+            [word] => oncalendar::word(word).unwrap_or_else(|| oncalendar::read(&words))?,
+            [_, _] | [_, _, _] => oncalendar::read(&words)?,
+            [_, _, _, _, _] | [_, _, _, _, _, _] if !words.iter().any(|word| word.contains(':')) => cron::read(&words)?,
             _ => return Err(format!("`{whole}` is no schedule: {FORMS}")),
         };
-        Ok(Self { text: whole, form, zone })
+        if !pattern.ever_comes() {
+            return Err(format!("`{whole}` never comes: no such day is in any calendar"));
+        }
+        Ok(Self { text: whole, zone, pattern })
     }
 }
 
@@ -98,8 +85,7 @@ pub fn check_zone(name: &str) -> Result<(), String> {
     Err(format!("`{name}` is no time zone: write its IANA name, like `{near}`"))
 }
 
-fn every(text: &str) -> Result<Timespan, String> {
-    const DAY: u64 = 86_400;
+fn every(text: &str) -> Result<Pattern, String> {
     let span: Timespan = text.parse()?;
     let secs = span.0.as_secs();
     if span.0.subsec_nanos() != 0 || secs < 60 {
@@ -107,85 +93,12 @@ fn every(text: &str) -> Result<Timespan, String> {
             "`every {text}` is shorter than a minute: write a length of time that divides a day, like `6h`"
         ));
     }
-    if !DAY.is_multiple_of(secs) {
-        return Err(format!(
+    match u32::try_from(secs) {
+        Ok(secs) if DAY.is_multiple_of(secs) => Ok(Pattern { days: Days::every(), times: Times::Every(secs) }),
+        _ => Err(format!(
             "`every {text}` does not divide a day: write one of 10m, 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 24h"
-        ));
+        )),
     }
-    Ok(span)
-}
-
-/// `[weekdays] [date] [time]`, at least one of them.
-fn calendar(words: &[&str]) -> Result<(), String> {
-    let mut rest = words;
-    let mut seen = false;
-    if let Some((first, more)) = rest.split_first().filter(|(first, _)| first.starts_with(char::is_alphabetic)) {
-        weekdays(first)?;
-        (rest, seen) = (more, true);
-    }
-    if let Some((first, more)) = rest.split_first().filter(|(first, _)| !first.contains(':')) {
-        if first.starts_with(char::is_alphabetic) {
-            return Err(format!("`{first}` is in the wrong place: write weekdays first, as in `Sun 02:00`"));
-        }
-        date(first)?;
-        (rest, seen) = (more, true);
-    }
-    match rest {
-        [] if seen => Ok(()),
-        [clock] => time(clock),
-        _ => Err(format!("`{}` is no schedule: {FORMS}", words.join(" "))),
-    }
-}
-
-/// `YYYY-MM-DD`, `MM-DD`, with `~` before a day that counts from the end of the month.
-fn date(text: &str) -> Result<(), String> {
-    let bad = || format!("`{text}` is no time and no date: write `02:00`, or a date like `*-*-01`");
-    let (front, day) = text.rsplit_once(['-', '~']).ok_or_else(bad)?;
-    let from_end = text.contains('~');
-    let (year, month) = match front.split_once('-') {
-        Some((year, month)) => (Some(year), month),
-        None => (None, front),
-    };
-    if let Some(year) = year {
-        YEAR.read(year, "..")?;
-    }
-    let (months, days) = (MONTH.read(month, "..")?, DAY.read(day, "..")?);
-    if !from_end && !ever_comes(months, days) {
-        return Err(format!("`{text}` never comes: no such month has that day"));
-    }
-    Ok(())
-}
-
-fn cron(words: &[&str]) -> Result<(), String> {
-    let (second, fields) = if words.len() == 6 { (words.first(), &words[1..]) } else { (None, words) };
-    let [minute, hour, day, month, weekday] = fields else {
-        return Err(format!("cron has five fields: {FORMS}"));
-    };
-    if let Some(second) = second {
-        SECOND.read(second, "-")?;
-    }
-    MINUTE.read(minute, "-")?;
-    HOUR.read(hour, "-")?;
-    let months = CRON_MONTH.read(month, "-")?;
-    let days = match *day {
-        "?" | "L" | "LW" => u64::MAX,
-        day => DAY.read(day.strip_suffix('W').unwrap_or(day), "-")?,
-    };
-    match *weekday {
-        "?" | "L" => {}
-        weekday => {
-            let (base, nth) = weekday.split_once('#').unwrap_or((weekday, "1"));
-            let base = if weekday.len() > 1 { base.strip_suffix('L').unwrap_or(base) } else { base };
-            CRON_WEEKDAY.read(base, "-")?;
-            if !nth.parse().is_ok_and(|nth: u8| (1..=5).contains(&nth)) {
-                return Err(format!("`#{nth}` is no week of a month: write `#1` to `#5`"));
-            }
-        }
-    }
-    if matches!(*weekday, "*" | "?") && !ever_comes(months, days) {
-        return Err(format!("`{day} {month}` never comes: no such month has that day"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

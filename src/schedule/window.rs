@@ -2,8 +2,13 @@
 
 use std::str::FromStr;
 
+use jiff::civil::{Date, time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
 use super::fields::weekdays;
 use super::options::zone;
+use super::zone::{first, last};
 use crate::model::from_text;
 
 /// A window of some weekdays. One that ends before it begins goes on into the next day.
@@ -20,6 +25,9 @@ pub struct Window {
     /// The IANA name of its own time zone. Not given: the daemon's.
     pub zone: Option<String>,
 }
+
+/// Minutes of a day.
+const DAY: u16 = 24 * 60;
 
 const FORM: &str = "write one like `Mon..Fri 08:00-18:00`";
 
@@ -38,7 +46,7 @@ impl FromStr for Window {
         };
         let (from, to) = hours.split_once('-').ok_or_else(bad)?;
         let (from, to) = (minutes(from).ok_or_else(bad)?, minutes(to).ok_or_else(bad)?);
-        if from == to || from == 24 * 60 {
+        if from == to || from == DAY {
             return Err(format!("`{whole}` is an empty window: {FORM}"));
         }
         Ok(Self { text: whole, weekdays: (days & 0x7f) as u8, from, to, zone })
@@ -46,6 +54,44 @@ impl FromStr for Window {
 }
 
 from_text!(Window);
+
+impl Window {
+    /// When the window ends that covers an instant, if it covers it. Where the clocks move, a window begins when the local time of
+    /// its begin comes first, and ends when that of its end comes last.
+    pub fn blocked_until(&self, at: Timestamp, default_zone: &TimeZone) -> Option<Timestamp> {
+        let own = self.zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        let zone = own.as_ref().unwrap_or(default_zone);
+        let today = zone.to_datetime(at).date();
+        // The last one counts where clocks move back over midnight.
+        let days = [today.yesterday().ok(), Some(today), today.tomorrow().ok()];
+        let covers = |day| self.on(day, zone).filter(|(begin, end)| *begin <= at && at < *end);
+        days.into_iter().flatten().filter_map(covers).map(|(_, end)| end).max()
+    }
+
+    /// Its begin and end, if it begins on this day.
+    fn on(&self, day: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+        let weekday = day.weekday().to_monday_zero_offset();
+        if self.weekdays >> weekday & 1 == 0 {
+            return None;
+        }
+        let ends = if self.to <= self.from || self.to == DAY { day.tomorrow().ok()? } else { day };
+        let at = |day: Date, minutes: u16| day.to_datetime(time((minutes / 60 % 24) as i8, (minutes % 60) as i8, 0, 0));
+        Some((first(zone, at(day, self.from))?, last(zone, at(ends, self.to))?))
+    }
+}
+
+/// The first instant at or after `at` that none of the windows covers; `None` where they leave no time within two weeks.
+pub fn open_from(windows: &[Window], at: Timestamp, default_zone: &TimeZone) -> Option<Timestamp> {
+    let limit = at.saturating_add(SignedDuration::from_hours(14 * 24)).ok()?;
+    let mut open = at;
+    while let Some(end) = windows.iter().filter_map(|window| window.blocked_until(open, default_zone)).max() {
+        if end > limit {
+            return None;
+        }
+        open = end;
+    }
+    Some(open)
+}
 
 /// Minutes after midnight of `HH:MM`, up to 24:00.
 fn minutes(text: &str) -> Option<u16> {

@@ -40,6 +40,7 @@ pub fn book() -> Book {
 
 fn backup(database: &str) -> NewRun {
     NewRun {
+        id: None,
         kind: RunKind::Backup,
         database: database.parse().unwrap(),
         destinations: vec!["local".into()],

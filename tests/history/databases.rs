@@ -87,6 +87,7 @@ fn the_condition_of_a_database_reads_back_as_it_was_written() {
         reminded: Some(later),
         stale_told: Some(begun),
         hold: Some(Hold { since: later, backup: BackupId::new(later, BackupType::Full) }),
+        usual_since: Some(begun),
     };
     let written = whole.clone();
     let failures = history
@@ -154,8 +155,9 @@ fn the_newest_runs_are_told_by_type_and_outcome() {
     let all = history.read().all_newest().unwrap();
     assert_eq!((all.len(), &all[&name("shop")]), (2, &newest));
     assert!(all[&name("blog")].full.is_none() && all[&name("blog")].failed.is_some());
-    let good = history.read().good_backups(&name("shop"), BackupType::Full, 10).unwrap();
+    let good = history.read().good_backups(&name("shop"), BackupType::Full, clock.now(), 10).unwrap();
     assert_eq!(good.iter().map(|run| &run.id).collect::<Vec<_>>(), [&full]);
+    assert_eq!(history.read().good_backups(&name("shop"), BackupType::Full, good[0].started, 10).unwrap(), []);
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod url;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::decode::fields;
 use super::diagnostic::{Diagnostic, Findings};
 use super::document::{Document, Section};
@@ -22,6 +24,7 @@ use super::plan::Plan;
 use super::source::Span;
 use super::unbuilt::UNBUILT;
 use crate::model::Name;
+use crate::schedule::zone;
 
 pub(super) use database::partition_keys;
 pub(super) use destination::own_keys as destination_keys;
@@ -30,6 +33,8 @@ pub(super) use notify::keys as notify_keys;
 /// Everything that is needed while the tables are gone through.
 pub(super) struct Resolver<'d, 's> {
     document: &'d Document<'s>,
+    /// The time zone of whatever has none of its own.
+    zone: TimeZone,
     found: &'d mut Findings,
     /// Policies as written, for the databases that build on them.
     written: BTreeMap<Name, PolicyOptions>,
@@ -45,6 +50,7 @@ pub(super) struct Resolver<'d, 's> {
 pub(super) fn resolve(document: &Document<'_>, found: &mut Findings) -> Plan {
     let mut resolver = Resolver {
         document,
+        zone: TimeZone::UTC,
         found,
         written: BTreeMap::new(),
         unbuilt: BTreeMap::new(),
@@ -52,6 +58,7 @@ pub(super) fn resolve(document: &Document<'_>, found: &mut Findings) -> Plan {
         missing: BTreeMap::new(),
     };
     let mut plan = Plan { daemon: resolver.daemon(), signing: resolver.signing(), ..Plan::default() };
+    resolver.zone = zone(plan.daemon.options.timezone.as_deref());
     plan.destinations = resolver.each("destination", Resolver::destination);
     resolver.same_place_twice(&plan.destinations);
     plan.encryptions = resolver.each("encryption", Resolver::encryption);

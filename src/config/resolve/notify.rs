@@ -7,10 +7,10 @@ use super::Resolver;
 use crate::config::decode::{decode, fields};
 use crate::config::diagnostic::{Diagnostic, Findings, did_you_mean};
 use crate::config::document::Section;
-use crate::config::plan::Notify;
 use crate::model::Name;
-use crate::notify::NotifyType;
-use crate::notify::options::{TextOrSecret, With};
+use crate::notify::mail::{self, Server};
+use crate::notify::options::{Email, TextOrSecret, Webhook, With};
+use crate::notify::{Notify, NotifyType, template};
 
 struct Decode<'a, 's> {
     section: &'a Section<'s>,
@@ -43,7 +43,6 @@ pub(in crate::config) fn keys(word: &str) -> &'static [&'static str] {
 
 impl Resolver<'_, '_> {
     pub(super) fn notify(&mut self, name: &Name, section: &Section<'_>) -> Option<Notify> {
-        self.note("notify", "*", section.head);
         let types = || format!("the types are {}", NotifyType::WORDS.join(", "));
         let word = match section.table.get("type").map(toml::Spanned::get_ref) {
             Some(DeValue::String(word)) => word.to_string(),
@@ -72,22 +71,11 @@ impl Resolver<'_, '_> {
         match how {
             NotifyType::Email(email) => {
                 self.needs(section, &["to"]);
-                for (i, address) in email.to.0.iter().chain(&email.from).enumerate() {
-                    let at = if i < email.to.0.len() { section.element("to", i) } else { section.value("from") };
-                    if !address.trim_matches('@').contains('@') || address.contains(char::is_control) {
-                        self.error("this is no mail address", at, "expected one like `ops@example.org`", "");
-                    }
-                }
-                if let Some(password) = &email.password {
-                    self.secret("password", password, section.value("password"));
-                }
+                self.email(email, section);
             }
             NotifyType::Webhook(hook) => {
                 self.needs(section, &["url"]);
-                self.address(hook.url.as_ref(), section);
-                for (header, value) in &hook.headers {
-                    self.text_or_secret(&format!("headers.{header}"), value, section.at("headers", &[header]));
-                }
+                self.webhook(hook, section);
             }
             NotifyType::Command(command) => {
                 self.needs(section, &["command"]);
@@ -102,6 +90,7 @@ impl Resolver<'_, '_> {
                 if let Some(token) = &bot.token {
                     self.secret("token", token, section.value("token"));
                 }
+                self.web(bot.server.as_deref(), "server", section);
             }
             NotifyType::Ntfy(ntfy) => {
                 self.needs(section, &["topic"]);
@@ -117,6 +106,51 @@ impl Resolver<'_, '_> {
                 }
                 self.web(gotify.server.as_deref(), "server", section);
             }
+        }
+    }
+
+    fn email(&mut self, email: &Email, section: &Section<'_>) {
+        for (i, address) in email.to.0.iter().chain(&email.from).enumerate() {
+            let at = if i < email.to.0.len() { section.element("to", i) } else { section.value("from") };
+            if !mail::is_address(address) {
+                self.error("this is no mail address", at, "expected one like `ops@example.org`", "");
+            }
+        }
+        match Server::of(email) {
+            None => {
+                self.error("`server` is no mail server", section.value("server"), "expected `HOST` or `HOST:PORT`", "")
+            }
+            Some(server) if email.password.is_some() && !server.keeps_secrets() => self.error(
+                "the password would be sent in plain text",
+                section.value("tls"),
+                "nothing protects it on its way",
+                "write `tls = \"starttls\"` or `\"tls\"`",
+            ),
+            Some(_) => {}
+        }
+        match (&email.username, &email.password) {
+            (Some(_), None) => {
+                self.error("`username` without `password`", section.value("username"), "who is that?", "")
+            }
+            (None, Some(_)) => {
+                self.error("`password` without `username`", section.value("password"), "whose is it?", "")
+            }
+            _ => {}
+        }
+        if let Some(password) = &email.password {
+            self.secret("password", password, section.value("password"));
+        }
+    }
+
+    fn webhook(&mut self, hook: &Webhook, section: &Section<'_>) {
+        self.address(hook.url.as_ref(), section);
+        for (header, value) in &hook.headers {
+            self.text_or_secret(&format!("headers.{header}"), value, section.at("headers", &[header]));
+        }
+        if let Some(text) = &hook.template
+            && let Err((wrong, help)) = template::check(text, hook.content_type())
+        {
+            self.error("`template` cannot be used", section.value("template"), wrong, help);
         }
     }
 

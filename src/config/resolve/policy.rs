@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Resolver;
 use crate::config::decode::decode;
 use crate::config::diagnostic::Diagnostic;
@@ -10,6 +12,10 @@ use crate::config::document::Section;
 use crate::config::options::PolicyOptions;
 use crate::config::plan::{Plan, Policy};
 use crate::model::Name;
+use crate::schedule::open_from;
+
+/// Windows come again every week; which one they are looked at in does not matter. This is in 2026.
+const SOME_DAY: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 impl Resolver<'_, '_> {
     pub(super) fn policy(&mut self, name: &Name, section: &Section<'_>, plan: &Plan) -> Policy {
@@ -34,6 +40,16 @@ impl Resolver<'_, '_> {
         }
         if let Some(keep) = &options.keep {
             self.keep(keep, section);
+        }
+        if let Some(windows) = &options.not_between
+            && open_from(&windows.0, SOME_DAY, &self.zone).is_none()
+        {
+            self.error(
+                "`not_between` leaves no time",
+                section.value("not_between"),
+                "no run could ever start",
+                "leave some minutes of the week in which runs may start",
+            );
         }
         if let Some(retry) = &options.retry {
             self.within("retry.attempts", retry.attempts.into(), 1..=100, section.at("retry", &["attempts"]));

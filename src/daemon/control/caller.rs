@@ -32,6 +32,11 @@ pub struct Caller {
 impl Caller {
     /// Looks the user and its groups up, now. This may ask a directory service: it blocks.
     pub fn look_up(peer: &UCred, plan: Arc<Plan>) -> Self {
+        if peer.uid() == 0 {
+            // Root must be served when no directory of users answers.
+            let (user, groups) = (Some("root".to_owned()), Vec::new());
+            return Self { uid: 0, gid: peer.gid(), pid: peer.pid(), user, groups, plan };
+        }
         let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
         let user = uzers::get_user_by_uid(peer.uid());
         let mut groups = Vec::new();
@@ -82,6 +87,23 @@ impl Caller {
     /// Whether they may see the status of this database.
     pub fn sees(&self, database: &Name) -> bool {
         self.plan.daemon.options.status == StatusFor::All || self.may(database).is_ok()
+    }
+
+    /// Whether they may see the status of these databases, or (none named) of any.
+    ///
+    /// # Errors
+    /// They may not.
+    pub fn may_see(&self, databases: &[Name]) -> Result<()> {
+        if self.plan.daemon.options.status == StatusFor::All || self.is_admin() {
+            return Ok(());
+        }
+        databases.iter().try_for_each(|name| self.may(name))?;
+        if databases.is_empty() && !self.plan.databases.keys().any(|name| self.may(name).is_ok()) {
+            return Err(Error::new(Kind::NotPermitted, format!("{self} may not see the status"))
+                .because("`[daemon] status` is \"owners\"")
+                .hint(format!("members of the group `{ADMINS}` may, and of the `owner` of a database")));
+        }
+        Ok(())
     }
 
     fn owner(&self, database: &Name) -> Option<&str> {

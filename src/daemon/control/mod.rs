@@ -3,8 +3,15 @@
 //! A [`Desk`] is what the daemon's loop offers; the rest of the room reads requests, knows the callers, and keeps those who are
 //! slow, malformed, huge or many from hurting anybody.
 
+mod answer;
 pub mod caller;
 pub mod desk;
+mod routes;
+pub mod serve;
+pub mod socket;
+mod stream;
 
 pub use caller::{ADMINS, Caller};
 pub use desk::{Desk, Entry, Stage, Watch};
+pub use serve::{Limits, serve};
+pub use socket::Socket;

@@ -1,0 +1,29 @@
+//! The way to a running daemon.
+
+use super::Global;
+use crate::config;
+use crate::control::Client;
+use crate::error::{Error, Kind, Result};
+
+/// The daemon, if one runs. Of the configuration only `control_socket` is read, and not even that with `--socket`: a broken file
+/// hides no daemon.
+///
+/// # Errors
+/// It may not be asked, or does not answer.
+pub(super) async fn ask(global: &Global) -> Result<Option<Client>> {
+    match &global.socket {
+        Some(socket) => Client::connect(socket).await,
+        None => Client::connect(&config::daemon(&global.config).options.control_socket).await,
+    }
+}
+
+/// The daemon, for what only a daemon can do: `what`.
+///
+/// # Errors
+/// None runs, or as [`ask`].
+pub(super) async fn needed(global: &Global, what: &str) -> Result<Client> {
+    ask(global).await?.ok_or_else(|| {
+        Error::new(Kind::Unavailable, format!("cannot {what}: no daemon runs"))
+            .hint("`systemctl start qbackd` starts it; --socket names one elsewhere")
+    })
+}

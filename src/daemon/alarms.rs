@@ -1,0 +1,197 @@
+//! What people must hear of: failures, pauses, silence; and who hears it: the journal, the history, those whom the policy names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::agenda::Agenda;
+use super::core::Ground;
+use super::journal;
+use crate::config::{Database, Plan};
+use crate::error::Result;
+use crate::history::{Condition, Run};
+use crate::job::standing;
+use crate::model::{Event, Name, Notice, Outcome};
+use crate::notify::{self, NotifyRule, Outbox, wanted};
+use crate::schedule::longest_gap;
+
+/// What is known of every database between its runs, and those who are told.
+pub(super) struct Alarms {
+    ground: Ground,
+    outbox: Outbox,
+    known: HashMap<Name, Known>,
+}
+
+/// What is known of one database. The history has it too; it is kept here so that looking once a minute costs nothing.
+struct Known {
+    condition: Condition,
+    last_success: Option<Timestamp>,
+    /// The longest gap of its schedule, once that was asked.
+    longest_gap: Option<Option<Duration>>,
+}
+
+impl Alarms {
+    /// What the history knows.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn new(ground: &Ground) -> Result<Self> {
+        let reader = ground.history.read();
+        let newest = reader.all_newest()?;
+        let known = |(name, condition): (Name, Condition)| {
+            let last_success = newest.get(&name).and_then(standing::last_success);
+            (name, Known { condition, last_success, longest_gap: None })
+        };
+        let known = reader.all_conditions()?.into_iter().map(known).collect();
+        let outbox = Outbox::start(Arc::clone(&ground.clock), notify::LIMIT);
+        Ok(Self { ground: ground.clone(), outbox, known })
+    }
+
+    /// Takes note of the databases of a plan that is to count from now on. An edit of a database ends a pause by failures.
+    pub(super) fn meet(&mut self, plan: &Plan) {
+        self.outbox.reload(&plan.notify);
+        let new: Vec<&Name> = plan.databases.keys().filter(|name| !self.known.contains_key(*name)).collect();
+        if !new.is_empty() {
+            self.noted(self.ground.history.seen(new.iter().copied()));
+        }
+        let now = self.ground.clock.now();
+        for name in new {
+            let known = Known { condition: Condition::new(now), last_success: None, longest_gap: None };
+            self.known.insert(name.clone(), known);
+        }
+        for (name, database) in &plan.databases {
+            let Some(known) = self.known.get_mut(name) else { continue };
+            known.longest_gap = None;
+            if known.condition.pause.is_none() {
+                continue;
+            }
+            let tables = standing::fingerprint(database);
+            if standing::edited(&mut known.condition, &tables) {
+                let told = self.ground.history.amend(name, move |condition| standing::edited(condition, &tables));
+                self.noted(told.map(drop));
+                tracing::info!("{name}: it was paused after failures; its tables were edited, so it goes on");
+            }
+        }
+    }
+
+    /// Whether nothing of it is to start by itself.
+    pub(super) fn is_paused(&self, name: &Name) -> bool {
+        self.known.get(name).is_some_and(|known| known.condition.pause.is_some())
+    }
+
+    /// Reads again what the history knows of a database: somebody changed it there.
+    pub(super) fn refresh(&mut self, name: &Name) {
+        let condition = self.ground.history.read().condition(name);
+        if let (Ok(Some(condition)), Some(known)) = (condition, self.known.get_mut(name)) {
+            known.condition = condition;
+        }
+    }
+
+    /// Looks for databases that have been silent for too long, and for pauses that people are to be reminded of.
+    pub(super) fn look(&mut self, plan: &Plan, agendas: &BTreeMap<Name, Agenda>, now: Timestamp) {
+        let mut told = Vec::new();
+        for (name, database) in &plan.databases {
+            let Some(known) = self.known.get_mut(name) else { continue };
+            let gap = known.longest_gap(agendas.get(name), now);
+            let limit = standing::stale_after(&database.policy, gap);
+            let (last, host) = (known.last_success, &self.ground.host);
+            let before = known.condition.clone();
+            let notices = standing::look(&mut known.condition, database, last, limit, host, now);
+            if known.condition == before {
+                continue;
+            }
+            let (told_at, reminded) = (known.condition.stale_told, known.condition.reminded);
+            let kept = self.ground.history.amend(name, move |condition| {
+                (condition.stale_told, condition.reminded) = (told_at, reminded);
+            });
+            told.push((Arc::clone(database), notices, kept));
+        }
+        for (database, notices, kept) in told {
+            self.noted(kept);
+            for notice in &notices {
+                self.noted(self.ground.history.event(notice));
+                self.tell(plan, &database.policy.notify, notice);
+            }
+        }
+    }
+
+    /// How long the longest gap of a schedule is.
+    pub(super) fn longest_gap(&mut self, name: &Name, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
+        self.known.get_mut(name).and_then(|known| known.longest_gap(agenda, now))
+    }
+
+    /// A backup begins: checks of healthchecks measure how long it takes.
+    pub(super) fn run_begins(&self, plan: &Plan, database: &Database) {
+        let rules = &database.policy.notify;
+        for to in wanted(rules, Event::Succeeded, |name| plan.notify.get(name).cloned()) {
+            self.outbox.started(&to);
+        }
+    }
+
+    /// A backup ended, with what people are to be told of it; the history has that already.
+    pub(super) fn run_ended(&mut self, plan: &Plan, database: &Database, run: &Run, notices: &[Notice]) {
+        self.refresh(&database.name);
+        if let Some(known) = self.known.get_mut(&database.name)
+            && run.outcome == Some(Outcome::Succeeded)
+        {
+            known.last_success = run.ended;
+        }
+        notices.iter().for_each(|notice| self.tell(plan, &database.policy.notify, notice));
+    }
+
+    /// Tells something that is about no database to everybody whom any policy wants to be told of such.
+    pub(super) fn tell_everybody(&self, plan: &Plan, notice: &Notice) {
+        let rules: Vec<NotifyRule> =
+            plan.databases.values().flat_map(|database| database.policy.notify.iter().cloned()).collect();
+        self.noted(self.ground.history.event(notice));
+        self.tell(plan, &rules, notice);
+    }
+
+    fn tell(&self, plan: &Plan, rules: &[NotifyRule], notice: &Notice) {
+        journal::tell(notice);
+        for to in wanted(rules, notice.event, |name| plan.notify.get(name).cloned()) {
+            self.outbox.tell(&to, notice);
+        }
+    }
+
+    /// What is wrong, for the one line of the status: `, 1 failing, 2 paused`.
+    pub(super) fn in_short(&self, plan: &Plan) -> String {
+        let (mut failing, mut paused, mut stale) = (0, 0, 0);
+        for known in plan.databases.keys().filter_map(|name| self.known.get(name)) {
+            paused += u32::from(known.condition.pause.is_some());
+            failing += u32::from(known.condition.pause.is_none() && known.condition.failures > 0);
+            stale += u32::from(known.condition.stale_told.is_some());
+        }
+        let said = [(failing, "failing"), (paused, "paused"), (stale, "stale")];
+        let wrong: String = said.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}")).collect();
+        if wrong.is_empty() { ", all fresh".into() } else { wrong }
+    }
+
+    /// How those who are told do.
+    pub(super) fn notifiers(&self) -> Vec<notify::NotifierState> {
+        self.outbox.state()
+    }
+
+    /// Tries once more to deliver what waits.
+    pub(super) async fn close(self, within: Duration) {
+        let left = self.outbox.close(within).await;
+        if left > 0 {
+            tracing::warn!("{left} notifications could not be delivered before the end");
+        }
+    }
+
+    /// The history is not what backups depend on: that it cannot be written is told, and they go on.
+    fn noted(&self, result: Result<()>) {
+        if let Err(e) = result {
+            tracing::error!("{}", e.line());
+        }
+    }
+}
+
+impl Known {
+    fn longest_gap(&mut self, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
+        *self.longest_gap.get_or_insert_with(|| longest_gap(agenda?.calendars(), now))
+    }
+}

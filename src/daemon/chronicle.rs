@@ -1,0 +1,120 @@
+//! The history as a stream: the runs that were, then each that starts or ends; of one run, its lines.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::control::{Caller, Entry};
+use crate::control;
+use crate::error::{Error, Kind, Result};
+use crate::history::{Filter, History, Run};
+
+/// How often a stream looks for what is new.
+const LOOK: Duration = Duration::from_millis(500);
+/// More runs than this do not start or end between two looks.
+const WITHIN_ONE_LOOK: usize = 100;
+/// What waits for a reader who is slow.
+const WAITING: usize = 64;
+
+/// What is asked for.
+enum Subject {
+    Runs(Filter),
+    One(Box<Run>),
+}
+
+/// Begins a stream.
+///
+/// # Errors
+/// Nothing answers to what is asked for, or the caller may not see it.
+pub(super) fn follow(history: Arc<History>, ask: control::History, by: Caller) -> Result<Receiver<Result<Entry>>> {
+    let subject = subject(&history, ask.what.as_deref())?;
+    match &subject {
+        Subject::Runs(Filter { database: Some(name) }) => by.may_see(std::slice::from_ref(name))?,
+        Subject::One(run) => by.may_see(std::slice::from_ref(&run.database))?,
+        Subject::Runs(_) => by.may_see(&[])?,
+    }
+    let (to, stream) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        let told = match subject {
+            Subject::Runs(filter) => runs(&history, &filter, &ask, &by, &to).await,
+            Subject::One(run) => one(&history, *run, &ask, &to).await,
+        };
+        if let Err(e) = told {
+            // A reader who is gone does not want to know.
+            let _ = to.send(Err(e)).await;
+        }
+    });
+    Ok(stream)
+}
+
+/// A word can be both: a database may be called `2026`. What has runs wins.
+fn subject(history: &History, what: Option<&str>) -> Result<Subject> {
+    let Some(what) = what else { return Ok(Subject::Runs(Filter::default())) };
+    if let Ok(name) = what.parse() {
+        let filter = Filter { database: Some(name) };
+        if !history.read().recent(&filter, 1)?.is_empty() {
+            return Ok(Subject::Runs(filter));
+        }
+    }
+    match history.read().run(what) {
+        Ok(run) => Ok(Subject::One(Box::new(run))),
+        Err(e) if e.kind() == Kind::NotFound => {
+            Err(Error::new(Kind::NotFound, format!("no run of a database `{what}` is recorded, and no run begins so")))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+async fn runs(
+    history: &History,
+    filter: &Filter,
+    ask: &control::History,
+    by: &Caller,
+    to: &Sender<Result<Entry>>,
+) -> Result<()> {
+    let (mut shown, mut wanted, mut looks) = (HashSet::new(), ask.count, looks());
+    loop {
+        looks.tick().await;
+        for run in history.read().recent(filter, wanted)?.into_iter().rev() {
+            let new = shown.insert((run.id.clone(), run.outcome.is_some()));
+            if new && by.sees(&run.database) && to.send(Ok(Entry::Run(run))).await.is_err() {
+                return Ok(());
+            }
+        }
+        if !ask.follow || to.is_closed() {
+            return Ok(());
+        }
+        wanted = WITHIN_ONE_LOOK;
+    }
+}
+
+async fn one(history: &History, run: Run, ask: &control::History, to: &Sender<Result<Entry>>) -> Result<()> {
+    let (mut last, mut looks) = (0, looks());
+    loop {
+        looks.tick().await;
+        // Asked before the lines: what an ended run said is all there.
+        let now = history.read().run(run.id.as_str())?;
+        for line in history.read().lines(&run.id, last)? {
+            last = line.number;
+            if to.send(Ok(Entry::Line(line))).await.is_err() {
+                return Ok(());
+            }
+        }
+        if now.outcome.is_some() || !ask.follow {
+            let _ = to.send(Ok(Entry::Run(now))).await;
+            return Ok(());
+        }
+        if to.is_closed() {
+            return Ok(());
+        }
+    }
+}
+
+fn looks() -> tokio::time::Interval {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
+}

@@ -1,0 +1,238 @@
+//! The loop: it alone owns what changes. Everything that happens comes to it as a message, one after the other.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::agenda::Agenda;
+use super::alarms::Alarms;
+use super::reload::{Configured, Read};
+use super::service::{self, Service};
+use super::timer::{Firing, HORIZON, Timer};
+use super::work::{Ended, Running, Ticket};
+use crate::config::Plan;
+use crate::error::Result;
+use crate::history::{History, StateDir};
+use crate::model::{Clock, Name};
+use crate::schedule;
+
+/// How often everything is looked over: what the timer lost, what grew stale, what is to be done daily.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What does not change while the daemon lives.
+#[derive(Clone)]
+pub(super) struct Ground {
+    /// The folder of the configuration.
+    pub(super) config: PathBuf,
+    pub(super) state: Arc<StateDir>,
+    pub(super) history: Arc<History>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// This machine's name.
+    pub(super) host: String,
+    /// When the daemon started.
+    pub(super) started: Timestamp,
+}
+
+/// Something that happened.
+pub(super) enum Message {
+    /// A timer ran out.
+    Fired(Firing),
+    /// A run ended.
+    Ended(Ended),
+    /// Somebody asks for something; it is done in the loop.
+    Asked(Box<dyn FnOnce(&mut Core) + Send>),
+    /// The files may have changed.
+    Changed,
+    /// The files were read.
+    Read(Box<Read>),
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// The daemon's state, and the loop that changes it.
+pub(super) struct Core {
+    pub(super) ground: Ground,
+    pub(super) plan: Arc<Plan>,
+    pub(super) zone: TimeZone,
+    pub(super) configured: Configured,
+    pub(super) agendas: BTreeMap<Name, Agenda>,
+    /// What waits for its turn, first come first served.
+    pub(super) queue: VecDeque<Ticket>,
+    pub(super) running: BTreeMap<Name, Running>,
+    pub(super) alarms: Alarms,
+    pub(super) service: Service,
+    /// When the daily work was last begun, once that was asked.
+    pub(super) daily: Option<Timestamp>,
+    /// When it was asked to stop, and how often.
+    pub(super) stopping: Option<(Instant, u32)>,
+    /// The plan, for those who only look at it.
+    pub(super) shown: watch::Sender<Arc<Plan>>,
+    messages: UnboundedSender<Message>,
+    inbox: UnboundedReceiver<Message>,
+    timer: Timer,
+    firings: UnboundedSender<Firing>,
+}
+
+impl Core {
+    /// The daemon as it is before anything happened.
+    pub(super) async fn new(ground: Ground, plan: Arc<Plan>, configured: Configured, alarms: Alarms) -> Result<Self> {
+        let (messages, inbox) = unbounded_channel();
+        let (firings, mut fired) = unbounded_channel();
+        let to = messages.clone();
+        tokio::spawn(async move {
+            while let Some(firing) = fired.recv().await {
+                if to.send(Message::Fired(firing)).is_err() {
+                    return;
+                }
+            }
+        });
+        let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
+        let mut core = Self {
+            ground,
+            shown: watch::Sender::new(Arc::clone(&plan)),
+            plan,
+            zone,
+            configured,
+            agendas: BTreeMap::new(),
+            queue: VecDeque::new(),
+            running: BTreeMap::new(),
+            alarms,
+            service: Service::default(),
+            daily: None,
+            stopping: None,
+            messages,
+            inbox,
+            timer: Timer::start().await?,
+            firings,
+        };
+        let plan = Arc::clone(&core.plan);
+        core.alarms.meet(&plan);
+        core.make_agendas()?;
+        Ok(core)
+    }
+
+    /// Where messages go.
+    pub(super) fn messages(&self) -> UnboundedSender<Message> {
+        self.messages.clone()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.ground.clock.now()
+    }
+
+    /// Works until it was asked to stop and nothing runs any more.
+    pub(super) async fn run(&mut self) {
+        let mut pulse = service::pulse();
+        let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.service.ready();
+        self.sweep().await;
+        loop {
+            self.start_what_may_run();
+            self.service.status(self.headline());
+            if self.stopped() {
+                return;
+            }
+            let grace = self.grace_ends();
+            tokio::select! {
+                Some(message) = self.inbox.recv() => self.handle(message).await,
+                _ = sweep.tick() => self.sweep().await,
+                () = beat(&mut pulse) => self.service.alive(),
+                () = grace => self.cancel_all("the grace of the shutdown is over"),
+            }
+        }
+    }
+
+    async fn handle(&mut self, message: Message) {
+        match message {
+            Message::Fired(firing) => self.fired(&firing).await,
+            Message::Ended(ended) => self.ended(ended).await,
+            Message::Asked(work) => work(self),
+            Message::Changed | Message::Reload => self.reread(None),
+            Message::Read(read) => self.read(*read).await,
+            Message::Stop => self.stop(),
+        }
+    }
+
+    /// Finds what is due and what will be within minutes; everything that was lost on the way is found here.
+    async fn sweep(&mut self) {
+        let now = self.now();
+        self.queue_what_is_due(now);
+        self.arm().await;
+        let plan = Arc::clone(&self.plan);
+        self.alarms.look(&plan, &self.agendas, now);
+        self.daily(now);
+    }
+
+    /// Queues every database whose time has come, the longest overdue first.
+    pub(super) fn queue_what_is_due(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        for (name, agenda) in &mut self.agendas {
+            agenda.plan(now);
+            match agenda.next() {
+                Some(next) if next.at <= now => due.push((next.at, name.clone())),
+                _ => {}
+            }
+        }
+        due.sort();
+        let waiting: HashSet<Name> = self.queue.iter().filter_map(Ticket::scheduled).cloned().collect();
+        let new = due.into_iter().filter(|(_, name)| !waiting.contains(name));
+        if self.stopping.is_none() {
+            self.queue.extend(new.map(|(_, name)| Ticket::Scheduled(name)));
+        }
+    }
+
+    /// Sets the timer for what is due soon. One that is set twice fires twice, and the second firing means nothing.
+    pub(super) async fn arm(&mut self) {
+        let now = self.now();
+        for (name, agenda) in &mut self.agendas {
+            let Some(wait) = agenda.to_arm(now, HORIZON) else { continue };
+            let firing = Firing { database: name.clone(), generation: agenda.generation() };
+            self.timer.arm(firing, wait, self.firings.clone()).await;
+        }
+    }
+
+    async fn fired(&mut self, firing: &Firing) {
+        let now = self.now();
+        let Some(agenda) = self.agendas.get_mut(&firing.database) else { return };
+        // A firing of a time that was planned otherwise since.
+        if agenda.generation() != firing.generation {
+            return;
+        }
+        match agenda.next() {
+            Some(next) if next.at <= now => self.queue_scheduled(firing.database.clone()),
+            // The clock was set back while the timer ran.
+            _ => {
+                agenda.disarm();
+                self.arm().await;
+            }
+        }
+    }
+
+    /// Puts a database whose time has come into the queue, if it is not there.
+    fn queue_scheduled(&mut self, name: Name) {
+        let waits = self.queue.iter().any(|ticket| ticket.scheduled() == Some(&name));
+        if self.stopping.is_none() && !waits {
+            self.queue.push_back(Ticket::Scheduled(name));
+        }
+    }
+}
+
+/// The next beat of the watchdog; never, where there is none.
+async fn beat(pulse: &mut Option<Interval>) {
+    match pulse {
+        Some(pulse) => {
+            pulse.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}

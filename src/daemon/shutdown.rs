@@ -1,0 +1,110 @@
+//! The end: no new runs, those that run get their grace, then they are cancelled; and what `systemctl status` shows until then.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::core::Core;
+use super::journal;
+
+/// How long a run that was cancelled may clean up; as long as a job gives it, and a little.
+const CLEANING: Duration = Duration::from_secs(30);
+
+/// Asked so often to stop, the daemon does not wait for anything any more.
+const AT_ONCE: u32 = 3;
+
+impl Core {
+    /// SIGTERM or SIGINT: once is a request, twice is in a hurry.
+    pub(super) fn stop(&mut self) {
+        let grace = self.plan.daemon.options.shutdown_grace.0;
+        let asked = match self.stopping {
+            None => 1,
+            Some((_, asked)) => asked + 1,
+        };
+        let since = self.stopping.map_or_else(Instant::now, |(since, _)| since);
+        self.stopping = Some((since, asked));
+        if asked > 1 {
+            return self.cancel_all("asked again to stop");
+        }
+        self.service.stopping();
+        self.service.needs(grace + CLEANING);
+        self.queue.clear();
+        let waits = match self.running.is_empty() {
+            true => "nothing runs".to_owned(),
+            false => format!("{} may go on for {}", self.names_running(), self.plan.daemon.options.shutdown_grace),
+        };
+        journal::daemon_stopping(&waits);
+    }
+
+    /// Whether the loop may end.
+    pub(super) fn stopped(&self) -> bool {
+        self.stopping.is_some_and(|(_, asked)| self.running.is_empty() || asked >= AT_ONCE)
+    }
+
+    /// Waits for the end of the grace; for ever, while nobody asked to stop or all was cancelled already.
+    pub(super) fn grace_ends(&self) -> impl Future<Output = ()> + use<> {
+        let all_told = self.running.values().all(|running| running.cancel.is_cancelled());
+        let end =
+            self.stopping.filter(|_| !all_told).map(|(since, _)| since + self.plan.daemon.options.shutdown_grace.0);
+        async move {
+            match end {
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Tells every run to stop; each is recorded as interrupted.
+    pub(super) fn cancel_all(&self, why: &str) {
+        if !self.running.is_empty() {
+            tracing::warn!("{why}: cancelling {}", self.names_running());
+        }
+        self.running.values().for_each(|running| running.cancel.cancel());
+    }
+
+    fn names_running(&self) -> String {
+        self.running.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// One line for people: `3 databases, 1 running (shop 41%), next blog in 2h`.
+    pub(super) fn headline(&self) -> String {
+        let now = self.now();
+        let count = self.plan.databases.len();
+        let mut line = format!("{count} database{}", if count == 1 { "" } else { "s" });
+        if !self.running.is_empty() {
+            let shown: Vec<String> = self
+                .running
+                .iter()
+                .take(3)
+                .map(|(name, run)| {
+                    run.percent().map_or_else(|| name.to_string(), |percent| format!("{name} {percent}%"))
+                })
+                .collect();
+            line += &format!(", {} running ({})", self.running.len(), shown.join(", "));
+        }
+        if self.stopping.is_some() {
+            return line + ", stopping";
+        }
+        let next = self.agendas.iter().filter_map(|(name, agenda)| Some((agenda.next()?.at, name))).min();
+        if let Some((at, name)) = next {
+            line += &format!(", next {name} {}", from_now(at, now));
+        }
+        line += &self.alarms.in_short(&self.plan);
+        if self.configured.rejected.is_some() {
+            line += "; degraded: the configuration on the disk is broken, the last good one runs";
+        }
+        line
+    }
+}
+
+/// `in 2h`, in one unit, so that the line seldom changes.
+fn from_now(at: Timestamp, now: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs();
+    match seconds {
+        ..=60 => "now".into(),
+        61..=5399 => format!("in {}m", (seconds + 30) / 60),
+        5400..=172_799 => format!("in {}h", (seconds + 1800) / 3600),
+        _ => format!("in {}d", (seconds + 43_200) / 86_400),
+    }
+}
