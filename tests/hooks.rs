@@ -241,6 +241,21 @@ fn a_restore_asks_its_hook_and_leaves_the_database_alone_if_it_refuses() {
 }
 
 #[test]
+fn a_hook_can_bring_source_and_destination_into_place() {
+    let bench = with::<SqliteFixture>(
+        "hooks.before_backup = \"mv $HERE/away/data $HERE/data; ln -s $HERE/away/disk $HERE/disk\"\n\
+         hooks.after_backup = \"rm $HERE/disk\"",
+    );
+    bench.edit(&format!("root = \"{}\"", bench.root().display()), "root = \"$HERE/disk/backups\"");
+    bench.set_configuration(&bench.configuration());
+    std::fs::create_dir_all(bench.path("away/disk/backups")).unwrap();
+    std::fs::rename(bench.path("data"), bench.path("away/data")).unwrap();
+    bench.ok(&["backup", "shop"]);
+    assert!(!bench.path("disk").exists());
+    assert_eq!(bench.json(&["list", "--from", "./away/disk/backups"])["backups"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn the_time_of_hooks_does_not_count_for_the_run() {
     let bench = with::<SqliteFixture>(
         "timeout = \"4s\"\nstall_timeout = \"4s\"\nhooks.before_backup = \"sleep 5\"\nhooks.after_backup = \"touch $HERE/after\"",

@@ -228,9 +228,13 @@ impl Desk for Front {
         by.may(&planned.at.database)?;
         let (at, bytes) = (planned.at.to_string(), planned.stored_bytes);
         if ask.dry_run {
-            return Ok(
-                serde_json::json!({ "to_delete": at, "stored_bytes": bytes, "at": planned.place(), "last": planned.last }),
-            );
+            return Ok(serde_json::json!({
+                "to_delete": at,
+                "stored_bytes": bytes,
+                "at": planned.place(),
+                "last": planned.last,
+                "damage": planned.damage.as_ref().map(Error::line),
+            }));
         }
         // What was asked for is done also if the caller goes away.
         let done = tokio::spawn(async move { delete::delete(&context, planned).await }).await;

@@ -19,6 +19,7 @@ use crate::config::{self, Loaded, Plan};
 use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
 use crate::job::sweep::recover;
+use crate::job::units;
 use crate::model::{Clock, SystemClock};
 
 /// How long notifications may take at the end.
@@ -60,6 +61,7 @@ async fn work(config: &Path) -> Result<()> {
             dead.id
         );
     }
+    units::recover_all(&context).await?;
     let socket = Socket::open(&plan.daemon.options.control_socket).await?;
     let listener = match plan.daemon.options.listen {
         Some(address) => Some(metrics::bind(address).await?),

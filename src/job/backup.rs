@@ -106,6 +106,8 @@ async fn make(
 ) -> Result<Manifest> {
     let engine = context.engine(database)?;
     let packing = context.packing(database)?;
+    // It may mount what is backed up, or where to.
+    hooks.before_backup().await?;
     let repository = context.repository(destination, Access::Write)?;
     let scratch = context.scratch(run)?;
     let stop = CancellationToken::new();
@@ -136,7 +138,6 @@ async fn make(
         }
         published
     });
-    hooks.before_backup().await?;
     Units::of(context, database, run).stopped_during(progress, published).await
 }
 

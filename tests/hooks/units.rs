@@ -223,19 +223,19 @@ fn what_is_to_be_stopped_is_on_the_disk_before_it_is_stopped() {
     let beside = folder.join(".shop.new");
     // Names are changed relative to the folder, which is open.
     let (new, record) = (std::path::PathBuf::from(".shop.new"), std::path::PathBuf::from("shop"));
-    let steps: [(&str, &dyn Fn(&Act) -> bool); 7] = [
-        ("the record is written", &|act| *act == Act::Write(beside.clone())),
-        ("and synced", &|act| *act == Act::Sync(beside.clone())),
-        ("and gets its name", &|act| *act == Act::Rename(new.clone(), record.clone())),
-        ("which is synced", &|act| *act == Act::Sync(folder.clone())),
-        ("the unit is stopped", &|act| *act == Act::Write(unit.clone())),
-        ("the unit is started", &|act| *act == Act::Write(unit.clone())),
-        ("the record goes", &|act| *act == Act::Unlink(record.clone())),
+    let steps = [
+        ("the record is written", Act::Write(beside.clone())),
+        ("and synced", Act::Sync(beside)),
+        ("and gets its name", Act::Rename(new, record.clone())),
+        ("which is synced", Act::Sync(folder)),
+        ("the unit is stopped", Act::Write(unit.clone())),
+        ("the unit is started", Act::Write(unit.clone())),
+        ("the record goes", Act::Unlink(record)),
     ];
     let mut from = 0;
-    for (what, is_it) in steps {
-        let found = trace.acts[from..].iter().position(is_it);
-        from += found.unwrap_or_else(|| panic!("{what}: not after what comes before it\n{:#?}", trace.acts)) + 1;
+    for (what, act) in steps {
+        let found = trace.first(from, |one| *one == act);
+        from = 1 + found.unwrap_or_else(|| panic!("{what}: not after what comes before it\n{:#?}", trace.acts));
     }
     let stops = trace.acts.iter().filter(|act| **act == Act::Write(unit.clone())).count();
     assert_eq!(stops, 2, "once stopped, once started");
