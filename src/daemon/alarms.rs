@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::agenda::Agenda;
-use super::core::Ground;
+use super::ground::Ground;
 use super::journal;
 use crate::config::{Database, Plan};
 use crate::error::Result;

@@ -1,7 +1,6 @@
 //! The loop: it alone owns what changes. Everything that happens comes to it as a message, one after the other.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,33 +12,19 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::agenda::Agenda;
 use super::alarms::Alarms;
+use super::configured::{Configured, Read};
+use super::ground::Ground;
 use super::metrics::Counters;
-use super::reload::{Configured, Read};
+use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
 use super::timer::{Firing, HORIZON, Timer};
-use super::work::{Ended, Running, Ticket};
 use crate::config::Plan;
 use crate::error::Result;
-use crate::history::{History, StateDir};
-use crate::model::{Clock, Name};
+use crate::model::Name;
 use crate::schedule;
 
 /// How often everything is looked over: what the timer lost, what grew stale, what is to be done daily.
 const SWEEP: Duration = Duration::from_secs(60);
-
-/// What does not change while the daemon lives.
-#[derive(Clone)]
-pub(super) struct Ground {
-    /// The folder of the configuration.
-    pub(super) config: PathBuf,
-    pub(super) state: Arc<StateDir>,
-    pub(super) history: Arc<History>,
-    pub(super) clock: Arc<dyn Clock>,
-    /// This machine's name.
-    pub(super) host: String,
-    /// When the daemon started.
-    pub(super) started: Timestamp,
-}
 
 /// Something that happened.
 pub(super) enum Message {

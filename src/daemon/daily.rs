@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::agenda::span;
 use super::core::Core;
-use super::work::Ticket;
+use super::runs::Ticket;
 use crate::history::{Entry, EventFilter};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

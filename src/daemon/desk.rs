@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::chronicle;
 use super::control::{Caller, Desk, Entry, Watch};
-use super::core::{Core, Ground, Message};
+use super::core::{Core, Message};
+use super::ground::Ground;
 use super::metrics::{self, Figures};
 use super::reload::preview;
-use super::work::{Ticket, Told, Wanted, how};
+use super::runs::{Running as Run, Ticket, Told, Wanted, how};
 use crate::config::{Database, Plan};
 use crate::control::status::{DatabaseStatus, Running, Status};
 use crate::control::{self, Backup, Changed, Delete, Document, Handle, Prune, Reload};
@@ -274,7 +275,7 @@ impl Core {
 
     /// The run of a database that runs or waits, or one that runs by the beginning of its id.
     fn find(&mut self, what: &str) -> Option<Watch> {
-        let by_id = |(name, running): (&Name, &super::work::Running)| {
+        let by_id = |(name, running): (&Name, &Run)| {
             (name.as_str() == what || running.run.as_str().starts_with(what)).then(|| running.told.watch(name))
         };
         self.running.iter().find_map(by_id).or_else(|| {

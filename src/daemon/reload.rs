@@ -2,60 +2,15 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use tokio::sync::oneshot;
-
 use super::agenda::Agenda;
+use super::configured::{Answer, Read, texts};
 use super::core::{Core, Message};
-use super::metrics::Configuration;
 use super::{accepted, journal};
 use crate::config::{self, Diff, Loaded, Plan, Report};
 use crate::control;
 use crate::error::Result;
 use crate::model::{Event, Notice};
 use crate::schedule;
-
-/// Somebody who waits for a reload to end.
-pub(super) type Answer = oneshot::Sender<Result<control::Reload>>;
-
-/// What the daemon knows of its configuration.
-#[derive(Debug)]
-pub(super) struct Configured {
-    /// Why the files as they are now are not what runs, on one line; none if they are.
-    pub(super) rejected: Option<String>,
-    /// When what runs was accepted.
-    since: Timestamp,
-    /// What the files said when they were last read, whatever became of it.
-    texts: Vec<String>,
-    reading: bool,
-    /// Asked for while a reading was going on: the files may have changed after they were read.
-    again: bool,
-    waiting: Vec<Answer>,
-    later: Vec<Answer>,
-}
-
-/// The files, read.
-pub(super) struct Read(Result<Loaded, Report>);
-
-impl Configured {
-    /// As `report` has it: what was read, and whether it is what runs.
-    pub(super) fn new(report: &Report, rejected: Option<String>, now: Timestamp) -> Self {
-        Self {
-            rejected,
-            since: now,
-            texts: texts(report),
-            reading: false,
-            again: false,
-            waiting: Vec::new(),
-            later: Vec::new(),
-        }
-    }
-
-    /// For those who measure.
-    pub(super) fn shown(&self) -> Configuration {
-        Configuration { accepted: self.rejected.is_none(), since: self.since }
-    }
-}
 
 impl Core {
     /// Has the files read. Nothing else waits for that.
@@ -190,8 +145,4 @@ pub(super) fn preview(running: &Plan, dir: &std::path::Path) -> control::Reload 
 fn told(accepted: bool, report: &Report, diff: &Diff) -> control::Reload {
     let (errors, warnings) = report.counts();
     control::Reload { accepted, errors, warnings, diagnostics: report.render(false), changes: diff.lines() }
-}
-
-fn texts(report: &Report) -> Vec<String> {
-    report.sources().iter().map(|source| format!("{}\n{}", source.path().display(), source.text())).collect()
 }

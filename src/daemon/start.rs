@@ -9,10 +9,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
+use super::configured::Configured;
 use super::control::{self, Limits, Socket};
-use super::core::{Core, Ground, Message};
+use super::core::{Core, Message};
 use super::desk::Front;
-use super::reload::Configured;
+use super::ground::Ground;
 use super::{accepted, journal, metrics, watch};
 use crate::config::{self, Loaded, Plan};
 use crate::error::{Error, Kind, Result, from_io};

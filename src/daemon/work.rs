@@ -1,116 +1,29 @@
-//! Runs: what waits, what runs, and what becomes of one that ended.
+//! Starting runs, and what becomes of one that ended: retries, counters, alarms, those who watch.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::agenda::{Due, span};
-use super::control::desk::{Stage, Watch};
+use super::control::desk::Stage;
 use super::core::{Core, Message};
 use super::journal;
+use super::runs::{Ended, Running, Ticket, Told, Wanted, What, how};
 use crate::config::{Database, Plan};
-use crate::control;
 use crate::error::{Error, Kind, Result};
-use crate::history::Ending;
+use crate::job::Scheduled;
 use crate::job::backup::{Made, backup};
 use crate::job::prune::{Act, prune};
-use crate::job::{Context, Scheduled};
 use crate::model::figures::figures;
-use crate::model::{Name, Notice, Outcome, Progress, RunId, RunKind};
+use crate::model::{Name, RunId, RunKind};
 
 /// A database that somebody else works on, a verb without the daemon, is tried again after this.
 const BUSY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Who made a run that nobody asked for.
 const SCHEDULE: &str = "the schedule";
-
-/// What waits for its turn.
-pub(super) enum Ticket {
-    /// A database whose time has come; what exactly is due is asked of its agenda when its turn comes.
-    Scheduled(Name),
-    /// A run that somebody asked for.
-    Asked(Wanted),
-    /// The daily application of the rules of retention.
-    Prune(Name),
-}
-
-impl Ticket {
-    pub(super) fn database(&self) -> &Name {
-        match self {
-            Self::Scheduled(name) | Self::Prune(name) => name,
-            Self::Asked(wanted) => &wanted.database.name,
-        }
-    }
-
-    /// The database, if its time has come.
-    pub(super) fn scheduled(&self) -> Option<&Name> {
-        match self {
-            Self::Scheduled(name) => Some(name),
-            Self::Asked(_) | Self::Prune(_) => None,
-        }
-    }
-}
-
-/// A backup that somebody asked for. It is made as the configuration was when it was asked for.
-pub(super) struct Wanted {
-    pub(super) database: Arc<Database>,
-    pub(super) plan: Arc<Plan>,
-    /// Another destination than the policy's first.
-    pub(super) to: Option<Name>,
-    /// Who asked.
-    pub(super) by: String,
-    pub(super) told: Told,
-}
-
-/// What is told to those who watch a run.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) progress: Progress,
-    pub(super) stage: watch::Sender<Stage>,
-}
-
-impl Told {
-    /// Of a run that waits.
-    pub(super) fn new() -> Self {
-        let progress = Progress::default();
-        progress.quiet_phase("waiting for its turn");
-        Self { progress, stage: watch::Sender::new(Stage { run: None, attempt: 1, ended: None }) }
-    }
-
-    /// For somebody who watches the run of `database`.
-    pub(super) fn watch(&self, database: &Name) -> Watch {
-        Watch { database: database.clone(), progress: self.progress.clone(), state: self.stage.subscribe() }
-    }
-}
-
-/// What a run is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum What {
-    /// A backup; by schedule, if it was due.
-    Backup(Option<Due>),
-    /// Retention.
-    Prune,
-}
-
-/// A run that is going on.
-pub(super) struct Running {
-    pub(super) what: What,
-    pub(super) run: RunId,
-    pub(super) since: Timestamp,
-    pub(super) told: Told,
-    pub(super) cancel: CancellationToken,
-    database: Arc<Database>,
-}
-
-/// A run that ended.
-pub(super) struct Ended {
-    database: Name,
-    result: Result<Option<Made>>,
-    notices: Vec<Notice>,
-}
 
 impl Core {
     /// Starts what waits, as far as there is room. A database that is being worked on keeps its place in the queue.
@@ -182,7 +95,12 @@ impl Core {
         let task = tokio::spawn(async move {
             match what {
                 What::Backup(_) => backup(&context, &work, to.as_ref(), &progress).await.map(Some),
-                What::Prune => prune(&context, &work, Act::Delete).await.map(|_| None),
+                What::Prune => prune(&context, &work, Act::Delete).await.map(|pruned| {
+                    for error in pruned.into_failures() {
+                        tracing::warn!("{}: old backups stay: {}", work.name, error.line());
+                    }
+                    None
+                }),
             }
         });
         let (to, ending) = (self.messages(), name.clone());
@@ -249,56 +167,5 @@ impl Core {
             agenda.retry(due.due, attempt, at, now);
         }
         Some(at)
-    }
-}
-
-impl Running {
-    /// How much is done, where it can be told.
-    pub(super) fn percent(&self) -> Option<u8> {
-        let at = self.told.progress.snapshot();
-        let done = at.plain.saturating_mul(100).checked_div(at.expected)?;
-        u8::try_from(done.min(99)).ok()
-    }
-
-    /// For the status.
-    pub(super) fn shown(&self) -> control::status::Running {
-        let kind = match self.what {
-            What::Backup(_) => RunKind::Backup,
-            What::Prune => RunKind::Prune,
-        };
-        let phase = Some(self.told.progress.snapshot().phase).filter(|phase| !phase.is_empty());
-        control::status::Running { run: self.run.clone(), kind, started: self.since, phase, percent: self.percent() }
-    }
-}
-
-/// How a run ended, for those who watch it.
-pub(super) fn how(result: &Result<Option<Made>>) -> control::Ended {
-    match result {
-        Ok(made) => control::Ended {
-            outcome: Outcome::Succeeded,
-            error: None,
-            made: made.as_ref().map(|made| {
-                Box::new(control::Made { manifest: made.manifest.clone(), destination: made.destination.to_string() })
-            }),
-        },
-        Err(e) => control::Ended { outcome: Ending::of(e).outcome, error: Some(e.into()), made: None },
-    }
-}
-
-impl super::core::Ground {
-    /// What a job works with.
-    pub(super) fn context(&self, plan: &Arc<Plan>, by: String, cancel: CancellationToken) -> Context {
-        Context {
-            plan: Arc::clone(plan),
-            state: Arc::clone(&self.state),
-            history: Arc::clone(&self.history),
-            clock: Arc::clone(&self.clock),
-            host: self.host.clone(),
-            initiated_by: by,
-            run: None,
-            scheduled: None,
-            notices: None,
-            cancel,
-        }
     }
 }

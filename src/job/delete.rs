@@ -4,7 +4,7 @@ use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Lock, NewRun, lock};
-use crate::model::{BackupId, BackupRef, Outcome, RunKind};
+use crate::model::{BackupRef, Outcome, RunKind};
 use crate::repository::{Listing, Plain, Repository};
 
 /// A deletion that was planned and can be done.

@@ -1,13 +1,13 @@
-//! Schedules in the language of crontab(5): five fields, or six that start with seconds. Days are matched by croner, as vixie-cron
-//! does it: day of the month *or* day of the week, if neither begins with `*`.
+//! Schedules in the language of crontab(5): five fields, or six that start with seconds. Days are matched as
+//! vixie-cron does it: day of the month *or* day of the week, if neither begins with `*`. What is more than numbers is croner's.
 
 use std::collections::BTreeSet;
 
-use croner::CronPattern;
 use croner::parser::CronParser;
+use croner::{CronComponent, CronPattern};
 
 use super::days::Days;
-use super::fields::{CRON_MONTH, CRON_WEEKDAY, DAY, HOUR, MINUTE, SECOND};
+use super::fields::{CRON_MONTH, CRON_WEEKDAY, DAY, Field, HOUR, MINUTE, SECOND};
 use super::pattern::Pattern;
 use super::times::Times;
 
@@ -25,8 +25,11 @@ pub(super) fn read(words: &[&str]) -> Result<Pattern, String> {
         minutes: MINUTE.read(minute, "-")?,
         seconds: SECOND.read(second, "-")?,
     };
-    let days = Days::cron(CRON_MONTH.read(month, "-")?, days_of(day, weekday)?);
-    Ok(Pattern { days, times })
+    let days = match plain(day, weekday) {
+        Some((dates, weekdays)) => Days::dates(dates?).on(weekdays?),
+        None => Days::cron(croner(day, weekday)?),
+    };
+    Ok(Pattern { days: days.in_months(CRON_MONTH.read(month, "-")?), times })
 }
 
 /// The nicknames of crontab(5), with their `@`.
@@ -46,13 +49,32 @@ pub(super) fn nickname(word: &str) -> Result<Pattern, String> {
     read(&fields)
 }
 
+type Bits = Result<u64, String>;
+
+/// Days of the month and weekdays (Monday the lowest bit) of which a day must be both; `None` where it is more than that.
+fn plain(day: &str, weekday: &str) -> Option<(Bits, Bits)> {
+    let numbers =
+        !day.contains(['L', 'W']) && !weekday.contains('#') && !weekday.split(',').any(|item| item.ends_with('L'));
+    let both = [day, weekday].iter().any(|field| field.starts_with(['*', '?']));
+    let read = |field: Field, text| field.read(if text == "?" { "*" } else { text }, "-");
+    // Bit 0 is Sunday, as is bit 7.
+    let weekdays = |bits: u64| bits >> 1 | (bits & 1) << 6;
+    (numbers && both).then(|| (read(DAY, day), read(CRON_WEEKDAY, weekday).map(weekdays)))
+}
+
 /// What croner is to match: numbers only, so that it need not understand more than we checked.
-fn days_of(day: &str, weekday: &str) -> Result<CronPattern, String> {
-    let plain = |field: &str| matches!(field, "*" | "?");
-    let both = !plain(day) && !plain(weekday) && (day.starts_with('*') || weekday.starts_with('*'));
+fn croner(day: &str, weekday: &str) -> Result<CronPattern, String> {
+    if day.split(',').any(|item| item == "L") && day.split(',').any(|item| item == "LW") {
+        return Err(format!("`{day}` names two last days: write `L` or `LW`"));
+    }
+    let star = |field: &str| matches!(field, "*" | "?");
+    let both = !star(day) && !star(weekday) && (day.starts_with('*') || weekday.starts_with('*'));
     let and = if both { "+" } else { "" };
     let text = format!("0 0 {} * {and}{}", each(day, day_of_month)?, each(weekday, day_of_week)?);
-    let cron = CronParser::new().parse(&text).map_err(|_| format!("`{day}` and `{weekday}` are no days of cron"))?;
+    let mut cron =
+        CronParser::new().parse(&text).map_err(|_| format!("`{day}` and `{weekday}` are no days of cron"))?;
+    // Five thousand years that nobody asks for: many schedules would need much memory.
+    cron.pattern.years = CronComponent::default();
     Ok(cron.pattern)
 }
 

@@ -1,6 +1,7 @@
 //! The days on which a schedule is due. A month is looked at as a whole, so that a rare day is found without a walk through years.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use croner::{CronPattern, Weekday};
 use jiff::civil::Date;
@@ -30,17 +31,13 @@ enum Fit {
     /// These dates (the first is the lowest bit), where they are one of these weekdays (Monday is the lowest bit).
     Dates { days: u64, from_end: bool, weekdays: u64 },
     /// What cron says of the day of the month and of the week.
-    Cron(Box<CronPattern>),
+    Cron(Arc<CronPattern>),
 }
 
 impl Days {
     /// Every day.
     pub(super) fn every() -> Self {
-        Self {
-            years: None,
-            months: u64::MAX,
-            fit: Fit::Dates { days: ALL_DAYS, from_end: false, weekdays: ALL_WEEKDAYS },
-        }
+        Self::dates(ALL_DAYS)
     }
 
     /// Every day that is one of these weekdays, Monday the lowest bit.
@@ -51,9 +48,19 @@ impl Days {
         self
     }
 
-    /// The days of these months that a pattern of cron names.
-    pub(super) fn cron(months: u64, pattern: CronPattern) -> Self {
-        Self { years: None, months, fit: Fit::Cron(Box::new(pattern)) }
+    /// These days of every month.
+    pub(super) fn dates(days: u64) -> Self {
+        Self { years: None, months: u64::MAX, fit: Fit::Dates { days, from_end: false, weekdays: ALL_WEEKDAYS } }
+    }
+
+    /// The days of every month that a pattern of cron names.
+    pub(super) fn cron(pattern: CronPattern) -> Self {
+        Self { years: None, months: u64::MAX, fit: Fit::Cron(Arc::new(pattern)) }
+    }
+
+    /// Those of them that are in these months, January the lowest bit.
+    pub(super) fn in_months(self, months: u64) -> Self {
+        Self { months, ..self }
     }
 
     /// Reads `YYYY-MM-DD` or `MM-DD`, with `~` before a day that counts from the end of the month.
@@ -76,10 +83,7 @@ impl Days {
 
     /// Whether every day, or every one of some weekdays, fits in every month.
     pub(super) fn are_weekly(&self) -> bool {
-        let any_date = match &self.fit {
-            Fit::Dates { days, .. } => *days == ALL_DAYS,
-            Fit::Cron(pattern) => pattern.is_dom_wildcard() && !pattern.days_of_week.has_modifiers(),
-        };
+        let any_date = matches!(self.fit, Fit::Dates { days: ALL_DAYS, .. });
         self.years.is_none() && self.months & 0xfff == 0xfff && any_date
     }
 

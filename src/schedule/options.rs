@@ -181,6 +181,7 @@ mod tests {
             ("0 2 * * MON#9", "is no week of a month"),
             ("0 2 * * MON-FRI#1", "`MON-FRI` is no weekday"),
             ("0 2 * * L", "`L` alone is no weekday: write `5L`"),
+            ("0 2 L,LW * *", "names two last days"),
             ("0 2 1-5W * *", "`1-5` is no day"),
             ("0 2 31W 2 *", "never comes"),
             ("0 2 * 2 MON#6", "is no week of a month"),

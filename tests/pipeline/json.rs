@@ -81,9 +81,11 @@ fn every_document_has_the_fields_that_scripts_rely_on() {
     assert_eq!(
         fields(&history["runs"][0]),
         [
+            "attempt",
             "backup",
             "database",
             "destinations",
+            "due",
             "ended",
             "error",
             "hint",

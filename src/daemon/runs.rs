@@ -1,0 +1,135 @@
+//! Runs as the daemon knows them: one that waits, one that is going on, one that ended.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::agenda::Due;
+use super::control::desk::{Stage, Watch};
+use crate::config::{Database, Plan};
+use crate::control;
+use crate::error::Result;
+use crate::history::Ending;
+use crate::job::backup::Made;
+use crate::model::{Name, Notice, Outcome, Progress, RunId, RunKind};
+
+/// What waits for its turn.
+pub(super) enum Ticket {
+    /// A database whose time has come; what exactly is due is asked of its agenda when its turn comes.
+    Scheduled(Name),
+    /// A run that somebody asked for.
+    Asked(Wanted),
+    /// The daily application of the rules of retention.
+    Prune(Name),
+}
+
+impl Ticket {
+    pub(super) fn database(&self) -> &Name {
+        match self {
+            Self::Scheduled(name) | Self::Prune(name) => name,
+            Self::Asked(wanted) => &wanted.database.name,
+        }
+    }
+
+    /// The database, if its time has come.
+    pub(super) fn scheduled(&self) -> Option<&Name> {
+        match self {
+            Self::Scheduled(name) => Some(name),
+            Self::Asked(_) | Self::Prune(_) => None,
+        }
+    }
+}
+
+/// A backup that somebody asked for. It is made as the configuration was when it was asked for.
+pub(super) struct Wanted {
+    pub(super) database: Arc<Database>,
+    pub(super) plan: Arc<Plan>,
+    /// Another destination than the policy's first.
+    pub(super) to: Option<Name>,
+    /// Who asked.
+    pub(super) by: String,
+    pub(super) told: Told,
+}
+
+/// What is told to those who watch a run.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) progress: Progress,
+    pub(super) stage: watch::Sender<Stage>,
+}
+
+impl Told {
+    /// Of a run that waits.
+    pub(super) fn new() -> Self {
+        let progress = Progress::default();
+        progress.quiet_phase("waiting for its turn");
+        Self { progress, stage: watch::Sender::new(Stage { run: None, attempt: 1, ended: None }) }
+    }
+
+    /// For somebody who watches the run of `database`.
+    pub(super) fn watch(&self, database: &Name) -> Watch {
+        Watch { database: database.clone(), progress: self.progress.clone(), state: self.stage.subscribe() }
+    }
+}
+
+/// What a run is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    /// A backup; by schedule, if it was due.
+    Backup(Option<Due>),
+    /// Retention.
+    Prune,
+}
+
+/// A run that is going on.
+pub(super) struct Running {
+    pub(super) what: What,
+    pub(super) run: RunId,
+    pub(super) since: Timestamp,
+    pub(super) told: Told,
+    pub(super) cancel: CancellationToken,
+    pub(super) database: Arc<Database>,
+}
+
+/// A run that ended.
+pub(super) struct Ended {
+    pub(super) database: Name,
+    pub(super) result: Result<Option<Made>>,
+    /// What people are to be told of it.
+    pub(super) notices: Vec<Notice>,
+}
+
+impl Running {
+    /// How much is done, where it can be told.
+    pub(super) fn percent(&self) -> Option<u8> {
+        let at = self.told.progress.snapshot();
+        let done = at.plain.saturating_mul(100).checked_div(at.expected)?;
+        u8::try_from(done.min(99)).ok()
+    }
+
+    /// For the status.
+    pub(super) fn shown(&self) -> control::status::Running {
+        let kind = match self.what {
+            What::Backup(_) => RunKind::Backup,
+            What::Prune => RunKind::Prune,
+        };
+        let phase = Some(self.told.progress.snapshot().phase).filter(|phase| !phase.is_empty());
+        control::status::Running { run: self.run.clone(), kind, started: self.since, phase, percent: self.percent() }
+    }
+}
+
+/// How a run ended, for those who watch it.
+pub(super) fn how(result: &Result<Option<Made>>) -> control::Ended {
+    match result {
+        Ok(made) => control::Ended {
+            outcome: Outcome::Succeeded,
+            error: None,
+            made: made.as_ref().map(|made| {
+                Box::new(control::Made { manifest: made.manifest.clone(), destination: made.destination.to_string() })
+            }),
+        },
+        Err(e) => control::Ended { outcome: Ending::of(e).outcome, error: Some(e.into()), made: None },
+    }
+}
