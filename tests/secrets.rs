@@ -57,6 +57,7 @@ secret_access_key = {{ file = "{folder}/s3" }}
 passphrase = {{ file = "{folder}/passphrase" }}
 
 [policy.nightly]
+full = "02:00"
 destinations = ["local"]
 encryption = "words"
 notify = ["mail", "hook", "slack", "discord", "telegram", "ntfy", "gotify", "check"]

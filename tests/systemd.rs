@@ -1,6 +1,7 @@
 //! Under a real systemd: the unit and what belongs to it, as they lie in packaging/.
 
 mod catalog;
+mod daemon;
 mod sandbox;
 mod stop_units;
 

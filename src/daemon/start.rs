@@ -54,12 +54,7 @@ async fn work(config: &Path) -> Result<()> {
 
     let context = ground.context(&plan, "the start".into(), CancellationToken::new());
     for dead in recover(&context, None).await? {
-        tracing::warn!(
-            "{}: the {} {} was interrupted by a crash, a kill or a loss of power",
-            dead.database,
-            dead.kind,
-            dead.id
-        );
+        journal::run_ended(&dead, None, None);
     }
     units::recover_all(&context).await?;
     let socket = Socket::open(&plan.daemon.options.control_socket).await?;
@@ -68,7 +63,9 @@ async fn work(config: &Path) -> Result<()> {
         None => None,
     };
     let alarms = Alarms::new(&ground)?;
-    journal::daemon_started(&format!("{} databases from {}", plan.databases.len(), config.display()));
+    let count = plan.databases.len();
+    let databases = if count == 1 { "database" } else { "databases" };
+    journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
     obey_signals(core.messages())?;
     let (dir, changed) = (config.to_owned(), core.messages());

@@ -1,6 +1,7 @@
 //! packaging/catalog/qbackd.catalog: for each event what happened and what to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::str::FromStr;
 
 use qbackd::model::{Event, Moment};
@@ -24,6 +25,18 @@ fn the_catalog_explains_every_event_of_the_program_and_nothing_else() {
     let mut explained: Vec<_> = CATALOG.lines().filter_map(|line| line.strip_prefix("-- ")).collect();
     explained.sort_unstable();
     assert_eq!(explained, of_the_program().into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_the_catalog_says_to_type_can_be_typed() {
+    let after = |line: &'static str| line.split("qbackd ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let lines = CATALOG.lines().filter(|line| line.contains("  qbackd "));
+    let verbs: BTreeSet<_> = lines.filter_map(after).collect();
+    assert!(verbs.len() >= 8, "{verbs:?}");
+    for verb in verbs {
+        let help = Command::new(env!("CARGO_BIN_EXE_qbackd")).args([verb, "--help"]).output().unwrap();
+        assert!(help.status.success(), "qbackd {verb}: {}", String::from_utf8_lossy(&help.stderr));
+    }
 }
 
 #[test]
