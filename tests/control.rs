@@ -7,6 +7,7 @@ mod permissions;
 mod socket;
 mod verbs;
 
+use std::collections::BTreeSet;
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -201,4 +202,18 @@ async fn every_answer_and_every_error_is_json_for_any_http_client() {
         assert!(body["error"]["message"].is_string() && body["error"]["code"].is_u64(), "{args:?}: {body}");
     }
     house.end().await;
+}
+
+#[test]
+fn the_document_has_every_request_and_no_other() {
+    let routes = include_str!("../src/daemon/control/routes.rs");
+    let served: BTreeSet<String> = routes
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(".route(\"")?.split_once("\", "))
+        .map(|(path, method)| format!("{} /v1{path}", if method.starts_with("get(") { "GET" } else { "POST" }))
+        .collect();
+    let document = include_str!("../docs/control-api.md");
+    let headings = document.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    assert_eq!(headings.map(str::to_owned).collect::<BTreeSet<_>>(), served);
+    assert!(served.contains("GET /v1/status") && served.contains("POST /v1/backup"), "{served:?}");
 }

@@ -118,7 +118,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
     sh("promtool", &["check", "rules", rules.to_str().unwrap()]);
     let dir = tempfile::tempdir().unwrap();
     let tests = dir.path().join("alerts.yml");
-    let text = include_str!("fixtures/alerts.yml").replace("RULES", &format!("{:?}", rules));
+    let text = include_str!("fixtures/alerts.yml").replace("RULES", &format!("{rules:?}"));
     for alert in
         std::fs::read_to_string(&rules).unwrap().lines().filter_map(|line| line.trim().strip_prefix("- alert: "))
     {

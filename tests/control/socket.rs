@@ -1,15 +1,20 @@
 //! The socket: its place, its modes, who else is behind it; and what a verb finds there.
 
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use qbackd::control::Client;
-use qbackd::daemon::control::Socket;
+use qbackd::daemon::control::{Limits, Socket, handed_over, serve};
 use qbackd::error::Kind;
+use tokio_util::sync::CancellationToken;
 
-use super::House;
+use super::desk::Fake;
+use super::{House, within};
 
 fn mode(path: &Path) -> u32 {
     std::fs::symlink_metadata(path).unwrap().mode() & 0o7777
@@ -98,18 +103,27 @@ const CHILD: &str = "QBACKD_TEST_CHILD";
 
 #[test]
 fn a_socket_that_systemd_listens_on_is_taken_over_and_left_in_place() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     if let Some(path) = std::env::var_os(CHILD) {
-        // Before the runtime has threads that look at the environment, as the daemon does it.
-        let socket = runtime.block_on(Socket::open(Path::new("/nonexistent/control.sock"))).unwrap();
-        let waiting = std::os::unix::net::UnixStream::connect(&path);
-        drop(socket);
-        assert!(waiting.is_ok() && Path::new(&path).exists());
+        let handed = handed_over().unwrap();
+        assert!(handed.is_some() && std::env::var_os("LISTEN_FDS").is_none());
+        let answered = async {
+            let socket = Socket::open(handed, Path::new(&path)).await.unwrap();
+            let (desk, stop) =
+                (Arc::new(Fake::new(&Path::new(&path).with_extension("d"), "", "games")), CancellationToken::new());
+            let server = tokio::spawn(serve(socket, desk, Limits::default(), Timestamp::UNIX_EPOCH, stop.clone()));
+            let client = Client::connect(Path::new(&path)).await.unwrap().unwrap();
+            stop.cancel();
+            server.await.unwrap();
+            client.build().pid
+        };
+        let pid = tokio::runtime::Runtime::new().unwrap().block_on(answered);
+        assert!(pid == std::process::id() && Path::new(&path).exists());
         println!("taken over");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("control.sock");
+    std::fs::create_dir(path.with_extension("d")).unwrap();
     let mut child = Command::new("systemd-socket-activate")
         .arg("--listen")
         .arg(&path)
@@ -117,13 +131,13 @@ fn a_socket_that_systemd_listens_on_is_taken_over_and_left_in_place() {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "control::socket::a_socket_that_systemd_listens_on_is_taken_over_and_left_in_place"])
         .arg("--nocapture")
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|e| panic!("the tests need `systemd-socket-activate`: {e}"));
     // It starts the program at the first caller.
-    let caller = super::within(|| std::os::unix::net::UnixStream::connect(&path).ok());
+    let caller = within(|| UnixStream::connect(&path).ok());
     let mut out = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut out).unwrap();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert!(child.wait().unwrap().success() && out.contains("taken over"), "{out}");
     drop(caller);
 }

@@ -12,7 +12,7 @@ use tokio::net::unix::UCred;
 use tokio::time::timeout;
 
 use super::Caller;
-use super::serve::Office;
+use super::office::Office;
 use crate::control::problem::{Problem, Refusal};
 use crate::error::{Error, Kind, Result};
 

@@ -6,6 +6,7 @@
 mod answer;
 pub mod caller;
 pub mod desk;
+mod office;
 mod routes;
 pub mod serve;
 pub mod socket;
@@ -13,5 +14,6 @@ mod stream;
 
 pub use caller::{ADMINS, Caller};
 pub use desk::{Desk, Entry, Stage, Watch};
-pub use serve::{Limits, serve};
-pub use socket::Socket;
+pub use office::Limits;
+pub use serve::serve;
+pub use socket::{Handed, Socket, handed_over};

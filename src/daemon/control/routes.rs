@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Caller;
 use super::answer::{Answer, Asked, Refused, as_json, json};
-use super::serve::Office;
+use super::office::Office;
 use super::stream::{entries, ticks};
 use crate::control::Status;
 use crate::control::wire::{

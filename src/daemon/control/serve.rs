@@ -13,28 +13,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::overloaded;
+use super::office::{Limits, Office};
 use super::routes::routes;
 use super::{Desk, Socket};
 use crate::daemon::http::converse;
-
-/// How much callers may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of the body of a request.
-    pub body: usize,
-    /// How long the head may take, and then the body.
-    pub patience: Duration,
-    /// Connections at the same time of one user.
-    pub connections_of_one: usize,
-    /// Connections at the same time of all users but root, whom nobody can lock out.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { body: 64 << 10, patience: Duration::from_secs(10), connections_of_one: 64, connections: 256 }
-    }
-}
 
 /// How long requests that are being answered may take when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
@@ -44,17 +26,6 @@ const REFUSED: usize = 64;
 const SHORT: Duration = Duration::from_secs(1);
 /// How long to wait when the process has no descriptor left for a caller.
 const EXHAUSTED: Duration = Duration::from_millis(100);
-
-/// What every request is answered from.
-#[derive(Clone)]
-pub(super) struct Office {
-    pub(super) desk: Arc<dyn Desk>,
-    pub(super) limits: Limits,
-    /// When the daemon started.
-    pub(super) started: Timestamp,
-    /// The server ends; streams end with it.
-    pub(super) stop: CancellationToken,
-}
 
 /// Answers callers until `stop`, then ends the streams and gives other requests some seconds. `started` is when the daemon did.
 pub async fn serve(socket: Socket, desk: Arc<dyn Desk>, limits: Limits, started: Timestamp, stop: CancellationToken) {

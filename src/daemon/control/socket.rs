@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
@@ -29,16 +30,22 @@ struct Made {
 }
 
 impl Socket {
-    /// Takes the socket that systemd listens on for us (`LISTEN_FDS`), or makes the one at `path`. To be called once, early: it
-    /// takes the variables out of the environment, and only here are the descriptors known to be systemd's.
+    /// Takes over what systemd handed over ([`handed_over`]), or makes the socket at `path`.
     ///
     /// # Errors
     /// A daemon answers at `path`, something else lies there, or it cannot be made.
-    pub async fn open(path: &Path) -> Result<Self> {
-        match Self::inherited()? {
-            Some(socket) => Ok(socket),
-            None => Self::bind(path).await,
+    pub async fn open(handed: Option<Handed>, path: &Path) -> Result<Self> {
+        let Some(Handed(listener)) = handed else { return Self::bind(path).await };
+        let what = || "cannot use the socket that systemd handed over";
+        let address = listener.local_addr().explain(what)?;
+        if address.as_pathname() != Some(path) {
+            tracing::warn!(
+                "systemd listens at {address:?}, but `control_socket` is {}: the verbs ask there",
+                path.display()
+            );
         }
+        listener.set_nonblocking(true).explain(what)?;
+        Ok(Self { listener: UnixListener::from_std(listener).explain(what)?, made: None })
     }
 
     /// Makes the socket at `path`, and its folder (not the folders above) if it is not there. What a dead daemon left is replaced.
@@ -63,24 +70,27 @@ impl Socket {
         fs::set_permissions(path, fs::Permissions::from_mode(MODE)).explain(what)?;
         Ok(socket)
     }
+}
 
-    fn inherited() -> Result<Option<Self>> {
-        let what = || "cannot use the socket that systemd handed over";
-        let mut handed = ListenFd::from_env();
-        if handed.len() == 0 {
-            return Ok(None);
-        }
-        let hint = "the socket unit needs exactly one `ListenStream=` with the path of `control_socket`";
-        if handed.len() > 1 {
-            return Err(Error::new(Kind::Configuration, "systemd handed over more than one socket").hint(hint));
-        }
-        let taken =
-            handed.take_unix_listener(0).map_err(|e| Error::new(Kind::Configuration, what()).because(e).hint(hint))?;
-        let Some(listener) = taken else { return Ok(None) };
-        listener.set_nonblocking(true).explain(what)?;
-        let listener = UnixListener::from_std(listener).explain(what)?;
-        Ok(Some(Self { listener, made: None }))
+/// A socket that systemd listens on for us.
+#[derive(Debug)]
+pub struct Handed(StdListener);
+
+/// The socket of the unit's socket unit, if it has one (`LISTEN_FDS`). To be called once, before the process has a second thread:
+/// it takes the variables out of the environment.
+///
+/// # Errors
+/// What was handed over is not one Unix socket.
+pub fn handed_over() -> Result<Option<Handed>> {
+    let what = "cannot use the socket that systemd handed over";
+    let hint = "the socket unit needs exactly one `ListenStream=`, with the path of `control_socket`";
+    let mut handed = ListenFd::from_env();
+    if handed.len() > 1 {
+        return Err(Error::new(Kind::Configuration, what).because("there are several").hint(hint));
     }
+    let listener =
+        handed.take_unix_listener(0).map_err(|e| Error::new(Kind::Configuration, what).because(e).hint(hint))?;
+    Ok(listener.map(Handed))
 }
 
 /// Removes the socket of a daemon that is gone.

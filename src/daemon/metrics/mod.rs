@@ -30,7 +30,7 @@ use crate::error::{Explain, Result};
 /// Callers at the same time; more wait in the kernel's queue.
 const CALLERS: usize = 32;
 /// How long the head of a request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A loop that works answers within this time.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long to wait when the process has no descriptor left for a caller.
