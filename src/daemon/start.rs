@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
 use super::configured::Configured;
+use super::control::socket::{Handed, handed_over};
 use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
@@ -30,17 +31,18 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// # Errors
 /// There is no configuration to run, not even one that was accepted before; the state cannot be used; another daemon runs.
 pub fn serve(config: &Path) -> Result<()> {
+    let handed = handed_over()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| from_io("cannot start the threads of the daemon", e))?;
-    let served = runtime.block_on(work(config));
+    let served = runtime.block_on(work(config, handed));
     // What still blocks a thread was told to stop and has had its time.
     runtime.shutdown_background();
     served
 }
 
-async fn work(config: &Path) -> Result<()> {
+async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     let read = config::load(config);
     let state_dir = match &read {
         Ok(loaded) => loaded.plan.daemon.state_dir.clone(),
@@ -57,7 +59,7 @@ async fn work(config: &Path) -> Result<()> {
         journal::run_ended(&dead, None, None);
     }
     units::recover_all(&context).await?;
-    let socket = Socket::open(&plan.daemon.options.control_socket).await?;
+    let socket = Socket::open(handed, &plan.daemon.options.control_socket).await?;
     let listener = match plan.daemon.options.listen {
         Some(address) => Some(metrics::bind(address).await?),
         None => None,
