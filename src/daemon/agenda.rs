@@ -140,7 +140,7 @@ impl Agenda {
     }
 
     /// How long the timer is to wait, if the next run is within `horizon` and the timer was not set for it. It is taken as set then.
-    pub(super) fn to_arm(&mut self, now: Timestamp, horizon: std::time::Duration) -> Option<std::time::Duration> {
+    pub(super) fn arm_within(&mut self, now: Timestamp, horizon: std::time::Duration) -> Option<std::time::Duration> {
         let next = self.next.filter(|_| self.armed != self.generation)?;
         let wait = std::time::Duration::try_from(next.at.duration_since(now)).unwrap_or_default();
         (wait <= horizon).then(|| self.armed = self.generation).map(|()| wait)

@@ -31,7 +31,7 @@ pub(super) enum Message {
     /// A timer ran out.
     Fired(Firing),
     /// A run ended.
-    Ended(Ended),
+    Ended(Box<Ended>),
     /// Somebody asks for something; it is done in the loop.
     Asked(Box<dyn FnOnce(&mut Core) + Send>),
     /// The files may have changed.
@@ -144,7 +144,7 @@ impl Core {
     async fn handle(&mut self, message: Message) {
         match message {
             Message::Fired(firing) => self.fired(&firing).await,
-            Message::Ended(ended) => self.ended(ended).await,
+            Message::Ended(ended) => self.ended(*ended).await,
             Message::Asked(work) => work(self),
             Message::Changed | Message::Reload => self.reread(None),
             Message::Read(read) => self.read(*read).await,
@@ -184,7 +184,7 @@ impl Core {
     pub(super) async fn arm(&mut self) {
         let now = self.now();
         for (name, agenda) in &mut self.agendas {
-            let Some(wait) = agenda.to_arm(now, HORIZON) else { continue };
+            let Some(wait) = agenda.arm_within(now, HORIZON) else { continue };
             let firing = Firing { database: name.clone(), generation: agenda.generation() };
             self.timer.arm(firing, wait, self.firings.clone()).await;
         }

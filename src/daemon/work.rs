@@ -111,7 +111,7 @@ impl Core {
             });
             // A loop that is gone has nobody to tell.
             let notices = std::iter::from_fn(|| heard.try_recv().ok()).collect();
-            let _ = to.send(Message::Ended(Ended { database: ending, result, notices }));
+            let _ = to.send(Message::Ended(Box::new(Ended { database: ending, result, notices })));
         });
         self.running.insert(name, Running { what, run, since, told, cancel, database });
     }
