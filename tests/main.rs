@@ -29,6 +29,7 @@ mod command_line;
 mod configuration;
 mod control;
 mod counting;
+mod daemon;
 mod destination;
 mod documents;
 mod engines;

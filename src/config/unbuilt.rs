@@ -3,7 +3,6 @@
 /// A key without an effect: its table, the key (`*` for all of the table), and what it waits for.
 pub type Unbuilt = (&'static str, &'static str, &'static str);
 
-const DAEMON: &str = "the daemon";
 const ENGINES: &str = "PostgreSQL, MySQL and MariaDB";
 const DESTINATIONS: &str = "destinations and copies";
 const RETENTION: &str = "retention as a proof";
@@ -11,11 +10,6 @@ const LATER: &str = "physical backups and point-in-time recovery";
 
 /// All of them.
 pub const UNBUILT: &[Unbuilt] = &[
-    ("daemon", "control_socket", DAEMON),
-    ("daemon", "listen", DAEMON),
-    ("daemon", "history_keep", DAEMON),
-    ("daemon", "shutdown_grace", DAEMON),
-    ("daemon", "status", DAEMON),
     ("daemon", "detach_after", LATER),
     ("destination", "credentials_file", DESTINATIONS),
     ("destination", "profile", DESTINATIONS),
@@ -29,17 +23,10 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("destination", "format", LATER),
     ("signing", "key_file", RETENTION),
     ("signing", "trusted", RETENTION),
-    ("policy", "full", DAEMON),
     ("policy", "incremental", LATER),
     ("policy", "drill", LATER),
     ("policy", "pitr", LATER),
     ("policy", "max_loss", LATER),
-    ("policy", "retry", DAEMON),
-    ("policy", "randomized_delay", DAEMON),
-    ("policy", "persistent", DAEMON),
-    ("policy", "not_between", DAEMON),
-    ("policy", "notify", DAEMON),
-    ("policy", "owner", DAEMON),
     ("database", "password", ENGINES),
     ("database", "tls", ENGINES),
     ("database", "replicas", ENGINES),

@@ -37,10 +37,6 @@ pub(super) struct Agenda {
     /// A retry, or a run that is due without the calendar.
     again: Option<Due>,
     next: Option<Due>,
-    /// Grows with every change of `next`: a timer of an older generation means nothing any more.
-    generation: u64,
-    /// The generation the timer was set for last.
-    armed: u64,
 }
 
 /// What of the configuration the times depend on.
@@ -109,7 +105,7 @@ impl Agenda {
         }
         let calendars = rules.calendars();
         let delay = rules.delay;
-        let mut agenda = Self { rules, calendars, delay, settled, again, next: None, generation: 0, armed: 0 };
+        let mut agenda = Self { rules, calendars, delay, settled, again, next: None };
         agenda.plan(now);
         agenda
     }
@@ -132,23 +128,6 @@ impl Agenda {
     /// The run that is to be made next, if there is any.
     pub(super) fn next(&self) -> Option<Due> {
         self.next
-    }
-
-    /// Which change of the agenda this is.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// How long the timer is to wait, if the next run is within `horizon` and the timer was not set for it. It is taken as set then.
-    pub(super) fn arm_within(&mut self, now: Timestamp, horizon: std::time::Duration) -> Option<std::time::Duration> {
-        let next = self.next.filter(|_| self.armed != self.generation)?;
-        let wait = std::time::Duration::try_from(next.at.duration_since(now)).unwrap_or_default();
-        (wait <= horizon).then(|| self.armed = self.generation).map(|()| wait)
-    }
-
-    /// The timer is to be set again.
-    pub(super) fn disarm(&mut self) {
-        self.armed = 0;
     }
 
     /// The calendars, for who wants to know how far apart their times are.
@@ -178,11 +157,7 @@ impl Agenda {
         if self.settled.duration_since(now) > CLOCK_SLIP {
             self.settled = now;
         }
-        let next = self.find(now);
-        if next != self.next {
-            self.next = next;
-            self.generation += 1;
-        }
+        self.next = self.find(now);
     }
 
     fn find(&self, now: Timestamp) -> Option<Due> {

@@ -17,7 +17,7 @@ use super::ground::Ground;
 use super::metrics::Counters;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
-use super::timer::{Firing, HORIZON, Timer};
+use super::timer::Timer;
 use crate::config::Plan;
 use crate::error::Result;
 use crate::model::Name;
@@ -28,8 +28,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// Something that happened.
 pub(super) enum Message {
-    /// A timer ran out.
-    Fired(Firing),
+    /// A timer ran out: something may be due since then.
+    Fired(Timestamp),
     /// A run ended.
     Ended(Box<Ended>),
     /// Somebody asks for something; it is done in the loop.
@@ -67,22 +67,12 @@ pub(super) struct Core {
     messages: UnboundedSender<Message>,
     inbox: UnboundedReceiver<Message>,
     timer: Timer,
-    firings: UnboundedSender<Firing>,
 }
 
 impl Core {
     /// The daemon as it is before anything happened.
     pub(super) async fn new(ground: Ground, plan: Arc<Plan>, configured: Configured, alarms: Alarms) -> Result<Self> {
         let (messages, inbox) = unbounded_channel();
-        let (firings, mut fired) = unbounded_channel();
-        let to = messages.clone();
-        tokio::spawn(async move {
-            while let Some(firing) = fired.recv().await {
-                if to.send(Message::Fired(firing)).is_err() {
-                    return;
-                }
-            }
-        });
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
         let mut core = Self {
             ground,
@@ -98,10 +88,9 @@ impl Core {
             counters: Counters::default(),
             daily: None,
             stopping: None,
+            timer: Timer::start(messages.clone()).await?,
             messages,
             inbox,
-            timer: Timer::start().await?,
-            firings,
         };
         let plan = Arc::clone(&core.plan);
         core.alarms.meet(&plan);
@@ -124,7 +113,7 @@ impl Core {
         let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.service.ready();
-        self.sweep().await;
+        self.sweep();
         loop {
             self.start_what_may_run();
             self.service.status(self.headline());
@@ -133,86 +122,56 @@ impl Core {
             }
             let grace = self.grace_ends();
             tokio::select! {
-                Some(message) = self.inbox.recv() => self.handle(message).await,
-                _ = sweep.tick() => self.sweep().await,
+                Some(message) = self.inbox.recv() => self.handle(message),
+                _ = sweep.tick() => self.sweep(),
                 () = beat(&mut pulse) => self.service.alive(),
                 () = grace => self.cancel_all("the grace of the shutdown is over"),
             }
         }
     }
 
-    async fn handle(&mut self, message: Message) {
+    fn handle(&mut self, message: Message) {
         match message {
-            Message::Fired(firing) => self.fired(&firing).await,
-            Message::Ended(ended) => self.ended(*ended).await,
+            Message::Fired(second) => self.fired(second),
+            Message::Ended(ended) => self.ended(*ended),
             Message::Asked(work) => work(self),
             Message::Changed | Message::Reload => self.reread(None),
-            Message::Read(read) => self.read(*read).await,
+            Message::Read(read) => self.read(*read),
             Message::Stop => self.stop(),
         }
     }
 
-    /// Finds what is due and what will be within minutes; everything that was lost on the way is found here.
-    async fn sweep(&mut self) {
+    /// Looks everything over; whatever was lost on the way, a firing or a change of the clock, is found here.
+    fn sweep(&mut self) {
         let now = self.now();
-        self.queue_what_is_due(now);
-        self.arm().await;
+        self.agendas.values_mut().for_each(|agenda| agenda.plan(now));
+        self.look(now);
         let plan = Arc::clone(&self.plan);
         self.alarms.look(&plan, &self.agendas, now);
         self.daily(now);
     }
 
-    /// Queues every database whose time has come, the longest overdue first.
-    pub(super) fn queue_what_is_due(&mut self, now: Timestamp) {
-        let mut due = Vec::new();
-        for (name, agenda) in &mut self.agendas {
-            agenda.plan(now);
-            match agenda.next() {
-                Some(next) if next.at <= now => due.push((next.at, name.clone())),
-                _ => {}
-            }
-        }
-        due.sort();
-        let waiting: HashSet<Name> = self.queue.iter().filter_map(Ticket::scheduled).cloned().collect();
-        let new = due.into_iter().filter(|(_, name)| !waiting.contains(name));
-        if self.stopping.is_none() {
-            self.queue.extend(new.map(|(_, name)| Ticket::Scheduled(name)));
-        }
-    }
-
-    /// Sets the timer for what is due soon. One that is set twice fires twice, and the second firing means nothing.
-    pub(super) async fn arm(&mut self) {
-        let now = self.now();
-        for (name, agenda) in &mut self.agendas {
-            let Some(wait) = agenda.arm_within(now, HORIZON) else { continue };
-            let firing = Firing { database: name.clone(), generation: agenda.generation() };
-            self.timer.arm(firing, wait, self.firings.clone()).await;
-        }
-    }
-
-    async fn fired(&mut self, firing: &Firing) {
-        let now = self.now();
-        let Some(agenda) = self.agendas.get_mut(&firing.database) else { return };
-        // A firing of a time that was planned otherwise since.
-        if agenda.generation() != firing.generation {
+    /// Queues every database whose time has come, the longest overdue first, and sets the timer for those whose time comes soon.
+    pub(super) fn look(&mut self, now: Timestamp) {
+        let next = self.agendas.iter().filter_map(|(name, agenda)| Some((agenda.next()?.at, name)));
+        let (mut due, later): (Vec<_>, Vec<_>) = next.partition(|(at, _)| *at <= now);
+        self.timer.arm(later.into_iter().map(|(at, _)| at), now);
+        if due.is_empty() || self.stopping.is_some() {
             return;
         }
-        match agenda.next() {
-            Some(next) if next.at <= now => self.queue_scheduled(firing.database.clone()),
-            // The clock was set back while the timer ran.
-            _ => {
-                agenda.disarm();
-                self.arm().await;
-            }
-        }
+        due.sort();
+        let waiting: HashSet<&Name> = self.queue.iter().filter_map(Ticket::scheduled).collect();
+        let new: Vec<Ticket> = due
+            .into_iter()
+            .filter(|(_, name)| !waiting.contains(name))
+            .map(|(_, name)| Ticket::Scheduled(name.clone()))
+            .collect();
+        self.queue.extend(new);
     }
 
-    /// Puts a database whose time has come into the queue, if it is not there.
-    fn queue_scheduled(&mut self, name: Name) {
-        let waits = self.queue.iter().any(|ticket| ticket.scheduled() == Some(&name));
-        if self.stopping.is_none() && !waits {
-            self.queue.push_back(Ticket::Scheduled(name));
-        }
+    fn fired(&mut self, second: Timestamp) {
+        self.timer.fired(second);
+        self.look(self.now());
     }
 }
 

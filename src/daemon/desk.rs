@@ -73,7 +73,7 @@ impl Front {
         self.ask(move |core| {
             core.alarms.refresh(&database);
             let now = core.now();
-            core.queue_what_is_due(now);
+            core.look(now);
         })
         .await?;
         let state = self.standing(std::slice::from_ref(name)).await?.1.pop();

@@ -1,7 +1,7 @@
 //! The service: when what is done, and who may ask for it.
 //!
-//! One loop ([`core`]) owns all state that changes; whatever happens comes to it as a message. When a database is due is worked out
-//! in [`agenda`], what runs and what becomes of it is in [`work`], the files come in through [`reload`].
+//! One loop (`core`) owns all state that changes; whatever happens comes to it as a message. When a database is due is worked out
+//! in `agenda`, what runs and what becomes of it is in `work`, the files come in through `reload`.
 
 mod accepted;
 mod agenda;

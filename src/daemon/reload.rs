@@ -31,7 +31,7 @@ impl Core {
     }
 
     /// Takes over what was read, or says why not.
-    pub(super) async fn read(&mut self, Read(read): Read) {
+    pub(super) fn read(&mut self, Read(read): Read) {
         let answers = std::mem::take(&mut self.configured.waiting);
         let report = match &read {
             Ok(loaded) => &loaded.warnings,
@@ -45,7 +45,7 @@ impl Core {
         self.configured.texts = texts;
         self.service.reloading();
         let told = match read {
-            Ok(loaded) => self.accept(loaded).await,
+            Ok(loaded) => self.accept(loaded),
             Err(report) => self.reject(&report),
         };
         self.service.ready();
@@ -64,7 +64,7 @@ impl Core {
         }
     }
 
-    async fn accept(&mut self, loaded: Loaded) -> control::Reload {
+    fn accept(&mut self, loaded: Loaded) -> control::Reload {
         let Loaded { plan, warnings } = loaded;
         let diff = config::diff(&self.plan, &plan);
         if let Err(e) = accepted::keep(&self.ground.state, &warnings) {
@@ -78,7 +78,6 @@ impl Core {
         self.take_over(plan);
         let whole = if mended { "; the files are whole again" } else { "" };
         journal::config_accepted(&format!("{diff}{whole}"));
-        self.arm().await;
         told(true, &warnings, &diff)
     }
 
@@ -117,7 +116,7 @@ impl Core {
         }
         self.plan = Arc::clone(&plan);
         self.shown.send_replace(plan);
-        self.queue_what_is_due(now);
+        self.look(now);
     }
 
     /// The agendas of all databases at start-up.

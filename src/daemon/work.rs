@@ -117,7 +117,7 @@ impl Core {
     }
 
     /// Takes note of a run that ended: retries, counters, alarms, those who watch.
-    pub(super) async fn ended(&mut self, ended: Ended) {
+    pub(super) fn ended(&mut self, ended: Ended) {
         let Ended { database: name, result, notices } = ended;
         let Some(running) = self.running.remove(&name) else { return };
         let now = self.now();
@@ -142,7 +142,7 @@ impl Core {
             (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(how(&result)));
-        self.arm().await;
+        self.look(self.now());
     }
 
     /// Plans another attempt, if there is to be one. Gives when.

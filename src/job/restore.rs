@@ -143,7 +143,7 @@ impl Planned {
         self.request.overwrite = true;
     }
 
-    /// Does [`Planned::read_all`] alone, until `context` is cancelled.
+    /// Does `read_all` alone, until `context` is cancelled.
     ///
     /// # Errors
     /// As it, or that it was cancelled.

@@ -49,11 +49,12 @@ impl<F: Fixture> Bench<F> {
     /// Writes the configuration anew, with these keys of the database and these of its policy.
     pub fn configure(&self, database: &str, policy: &str) {
         let text = format!(
-            "[daemon]\nstate_dir = \"{state}\"\n\n[destination.local]\nservice = \"fs\"\nroot = \"{root}\"\nmin_free = \"0%\"\n\n\
+            "[daemon]\nstate_dir = \"{state}\"\ncontrol_socket = \"{socket}\"\n\n[destination.local]\nservice = \"fs\"\nroot = \"{root}\"\nmin_free = \"0%\"\n\n\
              [encryption.team]\nrecipients = [\"{recipient}\"]\nidentity_files = [\"{identity}\"]\n\n\
              [policy.plain]\ndestinations = [\"local\"]\nencryption = \"team\"\n{policy}\n\
              [database.shop]\nengine = \"{engine}\"\npolicy = \"plain\"\n{database}",
             state = self.path("state").display(),
+            socket = self.path("run/control.sock").display(),
             root = self.root().display(),
             recipient = self.keys.recipient(),
             identity = self.keys.identity_file().display(),

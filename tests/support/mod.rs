@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod by_hand;
+pub mod daemon;
 pub mod fixture;
 pub mod keys;
 pub mod memory;
