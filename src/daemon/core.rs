@@ -73,6 +73,9 @@ impl Core {
     /// The daemon as it is before anything happened.
     pub(super) async fn new(ground: Ground, plan: Arc<Plan>, configured: Configured, alarms: Alarms) -> Result<Self> {
         let (messages, inbox) = unbounded_channel();
+        let to = messages.clone();
+        // A loop that is gone wants no firings.
+        let timer = Timer::start(move |second| drop(to.send(Message::Fired(second)))).await?;
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
         let mut core = Self {
             ground,
@@ -88,9 +91,9 @@ impl Core {
             counters: Counters::default(),
             daily: None,
             stopping: None,
-            timer: Timer::start(messages.clone()).await?,
             messages,
             inbox,
+            timer,
         };
         let plan = Arc::clone(&core.plan);
         core.alarms.meet(&plan);

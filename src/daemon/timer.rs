@@ -5,13 +5,12 @@
 //! every minute finds what was lost.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
-use super::core::Message;
 use crate::error::{Error, Result};
 
 /// What is due within this time is armed. Twice the time between two sweeps, so that each firing is armed before it is due.
@@ -23,21 +22,21 @@ const WHOLE_SECOND: Duration = Duration::from_secs(1);
 /// Arms firings.
 pub(super) struct Timer {
     scheduler: JobScheduler,
-    to: UnboundedSender<Message>,
+    fire: Arc<dyn Fn(Timestamp) + Send + Sync>,
     /// The seconds that have a job.
     armed: BTreeSet<Timestamp>,
 }
 
 impl Timer {
-    /// Starts the scheduler. What fires is sent to `to`.
-    pub(super) async fn start(to: UnboundedSender<Message>) -> Result<Self> {
+    /// Starts the scheduler. `fire` is called with each armed second when it has come.
+    pub(super) async fn start(fire: impl Fn(Timestamp) + Send + Sync + 'static) -> Result<Self> {
         let cannot = |e: tokio_cron_scheduler::JobSchedulerError| Error::failed("cannot start the timer").because(e);
         let scheduler = JobScheduler::new().await.map_err(cannot)?;
         scheduler.start().await.map_err(cannot)?;
-        Ok(Self { scheduler, to, armed: BTreeSet::new() })
+        Ok(Self { scheduler, fire: Arc::new(fire), armed: BTreeSet::new() })
     }
 
-    /// Has [`Message::Fired`] sent when each of `instants` has come, as far as that is soon. What is past is not armed.
+    /// Has `fire` called when each of `instants` has come, as far as that is soon. What is past is not armed.
     pub(super) fn arm(&mut self, instants: impl IntoIterator<Item = Timestamp>, now: Timestamp) {
         self.armed.retain(|second| *second > now);
         for at in instants {
@@ -57,10 +56,9 @@ impl Timer {
 
     /// The loop does not wait for the scheduler. What cannot be armed is found by the sweep.
     fn set(&self, second: Timestamp, wait: Duration) {
-        let (scheduler, to) = (self.scheduler.clone(), self.to.clone());
+        let (scheduler, fire) = (self.scheduler.clone(), Arc::clone(&self.fire));
         let job = Job::new_one_shot_at_instant_async(Instant::now() + wait + WHOLE_SECOND, move |_, _| {
-            // A loop that is gone wants no firings.
-            let _ = to.send(Message::Fired(second));
+            fire(second);
             Box::pin(std::future::ready(()))
         });
         tokio::spawn(async move {
