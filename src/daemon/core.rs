@@ -15,6 +15,7 @@ use super::alarms::Alarms;
 use super::configured::{Configured, Read};
 use super::ground::Ground;
 use super::metrics::Counters;
+use super::reload::Facts;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
 use super::timer::Timer;
@@ -94,7 +95,9 @@ impl Core {
         };
         let plan = Arc::clone(&core.plan);
         core.alarms.meet(&plan);
-        core.make_agendas()?;
+        let new = core.new_ones(&plan);
+        let facts = Facts::of(&core.ground, &new)?;
+        core.make_agendas(&plan, &new, &facts);
         Ok(core)
     }
 

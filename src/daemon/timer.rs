@@ -1,15 +1,12 @@
-//! The timer: one-shot jobs of tokio-cron-scheduler, each of which says that something is due by now.
-//!
-//! That crate loses a job now and then (its channels are lossy) and does not cancel what is removed. So a firing is only a hint to
-//! look what is due: one second has one job however many databases it is for, only what is due within minutes is armed, and a sweep
-//! every minute finds what was lost.
+//! Firing when something is due: one second has one job however many databases it is for, only what is due within minutes is
+//! armed, and a sweep every minute finds what was lost.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
-use tokio::sync::mpsc::UnboundedSender;
-use tokio_cron_scheduler::{Job, JobScheduler};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use super::core::Message;
 use crate::error::{Error, Result};
@@ -22,19 +19,29 @@ const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// Arms firings.
 pub(super) struct Timer {
-    scheduler: JobScheduler,
-    to: UnboundedSender<Message>,
+    clockwork: UnboundedSender<Order>,
     /// The seconds that have a job.
     armed: BTreeSet<Timestamp>,
+    ticks: bool,
+}
+
+/// What the clockwork is to do, in this order.
+enum Order {
+    /// Fire at `at`, for what is due at this second.
+    Fire { second: Timestamp, at: Instant },
+    /// Nothing is armed any more.
+    Rest,
 }
 
 impl Timer {
     /// Starts the scheduler. What fires is sent to `to`.
     pub(super) async fn start(to: UnboundedSender<Message>) -> Result<Self> {
-        let cannot = |e: tokio_cron_scheduler::JobSchedulerError| Error::failed("cannot start the timer").because(e);
-        let scheduler = JobScheduler::new().await.map_err(cannot)?;
-        scheduler.start().await.map_err(cannot)?;
-        Ok(Self { scheduler, to, armed: BTreeSet::new() })
+        let scheduler = JobScheduler::new().await;
+        let scheduler = scheduler.map_err(|e| Error::failed("cannot start the timer").because(e))?;
+        let (clockwork, orders) = unbounded_channel();
+        // The loop does not wait for the scheduler.
+        tokio::spawn(work(Scheduler { jobs: scheduler, ticks: false }, orders, to));
+        Ok(Self { clockwork, armed: BTreeSet::new(), ticks: false })
     }
 
     /// Has [`Message::Fired`] sent when each of `instants` has come, as far as that is soon. What is past is not armed.
@@ -45,8 +52,11 @@ impl Timer {
             let second = at.round(second).unwrap_or(at);
             let Ok(wait) = Duration::try_from(second.duration_since(now)) else { continue };
             if at > now && wait <= HORIZON && self.armed.insert(second) {
-                self.set(second, wait);
+                self.order(Order::Fire { second, at: Instant::now() + wait + WHOLE_SECOND });
             }
+        }
+        if self.armed.is_empty() && self.ticks {
+            self.order(Order::Rest);
         }
     }
 
@@ -55,22 +65,64 @@ impl Timer {
         self.armed.remove(&second);
     }
 
-    /// The loop does not wait for the scheduler. What cannot be armed is found by the sweep.
-    fn set(&self, second: Timestamp, wait: Duration) {
-        let (scheduler, to) = (self.scheduler.clone(), self.to.clone());
-        let job = Job::new_one_shot_at_instant_async(Instant::now() + wait + WHOLE_SECOND, move |_, _| {
+    fn order(&mut self, order: Order) {
+        self.ticks = matches!(order, Order::Fire { .. });
+        // Without a clockwork the sweep finds what is due.
+        let _ = self.clockwork.send(order);
+    }
+}
+
+/// Does what is ordered, until nobody orders any more.
+async fn work(mut scheduler: Scheduler, mut orders: UnboundedReceiver<Order>, to: UnboundedSender<Message>) {
+    while let Some(order) = orders.recv().await {
+        let done = match order {
+            Order::Fire { second, at } => scheduler.fire(second, at, &to).await,
+            Order::Rest => scheduler.rest().await,
+        };
+        if let Err(e) = done {
+            tracing::debug!("the timer could not be set, the sweep will find what is due: {e}");
+        }
+    }
+}
+
+/// The scheduler looks twice a second whether a job is due. It does so only while there is one.
+struct Scheduler {
+    jobs: JobScheduler,
+    ticks: bool,
+}
+
+impl Scheduler {
+    async fn fire(
+        &mut self,
+        second: Timestamp,
+        at: Instant,
+        to: &UnboundedSender<Message>,
+    ) -> std::result::Result<(), JobSchedulerError> {
+        if !self.ticks {
+            self.wake().await?;
+        }
+        let to = to.clone();
+        let job = Job::new_one_shot_at_instant_async(at, move |_, _| {
             // A loop that is gone wants no firings.
             let _ = to.send(Message::Fired(second));
             Box::pin(std::future::ready(()))
-        });
-        tokio::spawn(async move {
-            let armed = match job {
-                Ok(job) => scheduler.add(job).await,
-                Err(e) => Err(e),
-            };
-            if let Err(e) = armed {
-                tracing::debug!("the timer could not be armed, the sweep will find what is due: {e}");
-            }
-        });
+        })?;
+        self.jobs.add(job).await.map(drop)
+    }
+
+    async fn rest(&mut self) -> std::result::Result<(), JobSchedulerError> {
+        self.ticks = false;
+        self.jobs.shutdown().await
+    }
+
+    /// `shutdown` ends the ticking and nothing else; it begins again with a new ticker, since the old one cannot be started twice.
+    async fn wake(&mut self) -> std::result::Result<(), JobSchedulerError> {
+        *self.jobs.scheduler.write().await = Default::default();
+        if self.jobs.inited().await {
+            self.jobs.scheduler.write().await.init(&self.jobs.context).await;
+        }
+        self.jobs.start().await?;
+        self.ticks = true;
+        Ok(())
     }
 }
