@@ -26,6 +26,8 @@ pub(super) struct Configured {
     pub(super) reading: bool,
     /// Asked for while a reading was going on: the files may have changed after they were read.
     pub(super) again: bool,
+    /// A signal asked for it: it is told also that nothing changed.
+    pub(super) insisted: bool,
     pub(super) waiting: Vec<Answer>,
     pub(super) later: Vec<Answer>,
 }
@@ -39,7 +41,8 @@ pub(super) struct Read {
     pub(super) fingerprint: Fingerprint,
     /// Whether they could be kept for a restart; nothing is kept of files that were only touched or are broken.
     pub(super) kept: Result<()>,
-    pub(super) took: Duration,
+    /// How long reading and checking took, and keeping.
+    pub(super) took: [Duration; 2],
 }
 
 impl Configured {
@@ -51,6 +54,7 @@ impl Configured {
             fingerprint: fingerprint(report),
             reading: false,
             again: false,
+            insisted: false,
             waiting: Vec::new(),
             later: Vec::new(),
         }

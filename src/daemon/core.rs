@@ -138,7 +138,11 @@ impl Core {
             Message::Fired(second) => self.fired(second),
             Message::Ended(ended) => self.ended(*ended),
             Message::Asked(work) => work(self),
-            Message::Changed | Message::Reload => self.reread(None),
+            Message::Changed => self.reread(None),
+            Message::Reload => {
+                self.configured.insisted = true;
+                self.reread(None);
+            }
             Message::Read(read) => self.read(*read),
             Message::Stop => self.stop(),
         }

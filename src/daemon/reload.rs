@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agenda::Agenda;
 use super::configured::{Answer, Fingerprint, Read, fingerprint};
@@ -41,12 +41,12 @@ impl Core {
     pub(super) fn read(&mut self, read: Read) {
         let answers = std::mem::take(&mut self.configured.waiting);
         // A file that was only touched. Whoever asked gets an answer all the same.
-        if answers.is_empty() && read.fingerprint == self.configured.fingerprint {
+        let asked = std::mem::take(&mut self.configured.insisted) || !answers.is_empty();
+        if !asked && read.fingerprint == self.configured.fingerprint {
             return self.read_again();
         }
         self.configured.fingerprint = read.fingerprint;
         self.service.reloading();
-        let begun = Instant::now();
         if let Err(e) = &read.kept {
             tracing::warn!(
                 "after a restart this configuration would be missed if the files were broken then: {}",
@@ -54,11 +54,10 @@ impl Core {
             );
         }
         let told = match read.result {
-            Ok(loaded) => self.accept(loaded),
+            Ok(loaded) => self.accept(loaded, read.took),
             Err(report) => self.reject(&report),
         };
         self.service.ready();
-        tracing::debug!("reload: files read and checked in {:.0?}, taken over in {:.0?}", read.took, begun.elapsed());
         for answer in answers {
             // Whoever does not wait any more does not want to know.
             let _ = answer.send(Ok(told.clone()));
@@ -74,13 +73,19 @@ impl Core {
         }
     }
 
-    fn accept(&mut self, loaded: Loaded) -> control::Reload {
+    fn accept(&mut self, loaded: Loaded, [read, kept]: [Duration; 2]) -> control::Reload {
         let Loaded { mut plan, warnings } = loaded;
+        let begun = Instant::now();
         let diff = config::diff(&self.plan, &plan);
+        let compared = begun.elapsed();
         plan.daemon.keep_until_restart(&self.plan.daemon);
         let mended = self.configured.rejected.take().is_some();
         self.configured.since = self.now();
         self.take_over(plan);
+        let swapped = begun.elapsed().saturating_sub(compared);
+        tracing::debug!(
+            "reload: read and checked in {read:.0?}, kept in {kept:.0?}, compared in {compared:.0?}, swapped in {swapped:.0?}"
+        );
         let whole = if mended { "; the files are whole again" } else { "" };
         journal::config_accepted(&format!("{diff}{whole}"));
         told(true, &warnings, &diff)
@@ -177,7 +182,7 @@ fn read(ground: &Ground, known: Fingerprint) -> Read {
         Ok(loaded) if fingerprint != known => accepted::keep(&ground.state, &loaded.warnings),
         _ => Ok(()),
     };
-    Read { result, fingerprint, kept, took }
+    Read { result, fingerprint, kept, took: [took, begun.elapsed().saturating_sub(took)] }
 }
 
 /// The first error, and how many there are besides.

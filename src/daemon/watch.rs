@@ -52,6 +52,9 @@ pub(super) async fn watch(dir: PathBuf, tell: impl Fn() -> bool + Send) {
             _ = tick.tick() => false,
         };
         let now = eye.look();
+        if !told && now != seen {
+            tracing::debug!("a change of the files that gave no event was found by looking");
+        }
         if told || now != seen {
             seen = now;
             if !tell() {
