@@ -44,6 +44,7 @@ mod notify;
 mod order;
 mod pipeline;
 mod plugin;
+mod reload;
 mod retention;
 mod secrets;
 mod status;

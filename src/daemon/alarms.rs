@@ -22,7 +22,11 @@ pub(super) struct Alarms {
     ground: Ground,
     outbox: Outbox,
     known: HashMap<Name, Known>,
+    gaps: Gaps,
 }
+
+/// The longest gaps of schedules, by their texts: thousands of databases may share one.
+type Gaps = HashMap<Vec<String>, Option<Duration>>;
 
 /// What is known of one database. The history has it too; it is kept here so that looking once a minute costs nothing.
 struct Known {
@@ -46,7 +50,7 @@ impl Alarms {
         };
         let known = reader.all_conditions()?.into_iter().map(known).collect();
         let outbox = Outbox::start(Arc::clone(&ground.clock), notify::LIMIT);
-        Ok(Self { ground: ground.clone(), outbox, known })
+        Ok(Self { ground: ground.clone(), outbox, known, gaps: Gaps::new() })
     }
 
     /// Takes note of the databases of a plan that is to count from now on. An edit of a database ends a pause by failures.
@@ -56,6 +60,7 @@ impl Alarms {
         if !new.is_empty() {
             self.noted(self.ground.history.seen(new.iter().copied()));
         }
+        self.gaps.clear();
         let now = self.ground.clock.now();
         for name in new {
             let known = Known { condition: Condition::new(now), last_success: None, longest_gap: None };
@@ -94,7 +99,7 @@ impl Alarms {
         let mut told = Vec::new();
         for (name, database) in &plan.databases {
             let Some(known) = self.known.get_mut(name) else { continue };
-            let gap = known.longest_gap(agendas.get(name), now);
+            let gap = known.longest_gap(&mut self.gaps, agendas.get(name), now);
             let limit = standing::stale_after(&database.policy, gap);
             let (last, host) = (known.last_success, &self.ground.host);
             let before = known.condition.clone();
@@ -119,7 +124,7 @@ impl Alarms {
 
     /// How long the longest gap of a schedule is.
     pub(super) fn longest_gap(&mut self, name: &Name, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
-        self.known.get_mut(name).and_then(|known| known.longest_gap(agenda, now))
+        self.known.get_mut(name).and_then(|known| known.longest_gap(&mut self.gaps, agenda, now))
     }
 
     /// A backup begins: checks of healthchecks measure how long it takes.
@@ -191,7 +196,10 @@ impl Alarms {
 }
 
 impl Known {
-    fn longest_gap(&mut self, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
-        *self.longest_gap.get_or_insert_with(|| longest_gap(agenda?.calendars(), now))
+    fn longest_gap(&mut self, gaps: &mut Gaps, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
+        *self.longest_gap.get_or_insert_with(|| {
+            let agenda = agenda?;
+            *gaps.entry(agenda.texts()).or_insert_with(|| longest_gap(agenda.calendars(), now))
+        })
     }
 }

@@ -15,6 +15,7 @@ use super::alarms::Alarms;
 use super::configured::{Configured, Read};
 use super::ground::Ground;
 use super::metrics::Counters;
+use super::reload::Facts;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
 use super::timer::Timer;
@@ -97,7 +98,9 @@ impl Core {
         };
         let plan = Arc::clone(&core.plan);
         core.alarms.meet(&plan);
-        core.make_agendas()?;
+        let new = core.new_ones(&plan);
+        let facts = Facts::of(&core.ground, &new)?;
+        core.make_agendas(&plan, &new, &facts);
         Ok(core)
     }
 
@@ -138,7 +141,11 @@ impl Core {
             Message::Fired(second) => self.fired(second),
             Message::Ended(ended) => self.ended(*ended),
             Message::Asked(work) => work(self),
-            Message::Changed | Message::Reload => self.reread(None),
+            Message::Changed => self.reread(None),
+            Message::Reload => {
+                self.configured.insisted = true;
+                self.reread(None);
+            }
             Message::Read(read) => self.read(*read),
             Message::Stop => self.stop(),
         }

@@ -15,8 +15,9 @@ use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
 use super::ground::Ground;
-use super::{accepted, journal, metrics, watch};
-use crate::config::{self, Loaded, Plan};
+use super::reload::in_short;
+use super::{journal, metrics, watch};
+use crate::config::{self, Loaded, Plan, accepted};
 use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
 use crate::job::sweep::recover;
@@ -69,6 +70,7 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     let databases = if count == 1 { "database" } else { "databases" };
     journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
+    core.tell_of_rejection();
     obey_signals(core.messages())?;
     let (dir, changed) = (config.to_owned(), core.messages());
     let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
@@ -113,16 +115,15 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
             Ok((plan, Configured::new(&warnings, None, now)))
         }
         Err(report) => {
-            let (errors, _) = report.counts();
-            tracing::error!("{}", report.render(false).trim_end());
-            let broken =
-                format!("{} has {errors} error{}", ground.config.display(), if errors == 1 { "" } else { "s" });
-            let Some(Loaded { plan, .. }) = accepted::last(&ground.state) else {
+            let Some(Loaded { plan, .. }) = accepted::last(&ground.state)? else {
+                tracing::error!("{}", report.render(false).trim_end());
+                let (errors, _) = report.counts();
+                let plural = if errors == 1 { "" } else { "s" };
+                let broken = format!("{} has {errors} error{plural}", ground.config.display());
                 return Err(Error::new(Kind::Configuration, broken)
                     .hint("see with `qbackd check`; there is no earlier one to run"));
             };
-            tracing::error!("{broken}: the last accepted configuration runs until it is mended");
-            Ok((plan, Configured::new(&report, Some(broken), now)))
+            Ok((plan, Configured::new(&report, Some(in_short(&report)), now)))
         }
     }
 }

@@ -163,9 +163,8 @@ impl Core {
             _ => return None,
         };
         let at = now.saturating_add(wait).unwrap_or(now);
-        if let Some(agenda) = self.agendas.get_mut(name) {
-            agenda.retry(due.due, attempt, at, now);
-        }
+        // One that is in no file any more is not tried again.
+        self.agendas.get_mut(name)?.retry(due.due, attempt, at, now);
         Some(at)
     }
 }
