@@ -62,7 +62,7 @@ fn edit(dice: &mut Dice, bench: &Bench<CommandFixture>, daemon: &Daemon, n: u64)
         3 => database("edited", &every(1 + dice.below(9))),
         4 => database("edited", &every(3)) + &database(&format!("new{}", n % 4), &every(4)),
         5 => database("edited", &format!("{}\nrandomized_delay = \"{}s\"", every(7), dice.below(5))),
-        6 => database("edited", &format!("{}\npause_after = {n}\nenabled = {}", every(3), n % 2 == 0)),
+        6 => database("edited", &format!("{}\npause_after = {n}\nenabled = {}", every(3), n.is_multiple_of(2))),
         _ => format!("[policy.p{n}]\npause_after = {n}\n"),
     };
     match dice.below(4) {
