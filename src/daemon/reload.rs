@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, believable};
 use super::configured::{Answer, Read, texts};
 use super::core::{Core, Message};
 use super::{accepted, journal};
 use crate::config::{self, Diff, Loaded, Plan, Report};
 use crate::control;
 use crate::error::Result;
+use crate::job::standing::last_success;
 use crate::model::{Event, Notice};
 use crate::schedule;
 
@@ -107,8 +108,8 @@ impl Core {
             match self.agendas.get_mut(name) {
                 Some(agenda) => agenda.adopt(database, &self.zone, now),
                 None => {
-                    let last = reader.last_due(name).ok().flatten();
-                    let proven = reader.newest(name).is_ok_and(|newest| newest.full.is_some());
+                    let last = reader.last_due(name, believable(now)).ok().flatten();
+                    let proven = reader.newest(name).ok().as_ref().and_then(last_success);
                     let agenda = Agenda::new(database, &self.zone, last.as_ref(), proven, now);
                     self.agendas.insert(name.clone(), agenda);
                 }
@@ -123,9 +124,9 @@ impl Core {
     pub(super) fn make_agendas(&mut self) -> Result<()> {
         let now = self.now();
         let reader = self.ground.history.read();
-        let (last, newest) = (reader.all_last_due()?, reader.all_newest()?);
+        let (last, newest) = (reader.all_last_due(believable(now))?, reader.all_newest()?);
         for (name, database) in &self.plan.databases {
-            let proven = newest.get(name).is_some_and(|newest| newest.full.is_some());
+            let proven = newest.get(name).and_then(last_success);
             let agenda = Agenda::new(database, &self.zone, last.get(name), proven, now);
             self.agendas.insert(name.clone(), agenda);
         }

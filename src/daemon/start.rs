@@ -4,8 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
@@ -15,6 +18,7 @@ use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
 use super::ground::Ground;
+use super::supervise::{Part, supervise};
 use super::{accepted, journal, metrics, watch};
 use crate::config::{self, Loaded, Plan};
 use crate::error::{Error, Kind, Result, from_io};
@@ -70,20 +74,55 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
     obey_signals(core.messages())?;
-    let (dir, changed) = (config.to_owned(), core.messages());
-    let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
-    let (stop, desk) = (CancellationToken::new(), Arc::new(Front::of(&core)));
-    let measured: Arc<dyn metrics::Source> = desk.clone();
-    let serving = tokio::spawn(control::serve(socket, desk, Limits::default(), core.ground.started, stop.clone()));
+    let stop = CancellationToken::new();
+    let mut parts = JoinSet::new();
+    parts.spawn(supervise("the watch over the files", stop.clone(), watching(config, &core, &stop)));
+    let desk = Arc::new(Front::of(&core));
+    parts.spawn(supervise(
+        "the control server",
+        stop.clone(),
+        serving(Arc::new(socket), &desk, core.ground.started, &stop),
+    ));
     if let Some(listener) = listener {
-        tokio::spawn(metrics::serve(listener, measured, stop.clone()));
+        parts.spawn(supervise("the metrics server", stop.clone(), measuring(Arc::new(listener), &desk, &stop)));
     }
     core.run().await;
-    watching.abort();
     stop.cancel();
-    let _ = serving.await;
+    parts.join_all().await;
     core.alarms.close(LAST_WORDS).await;
     Ok(())
+}
+
+fn watching(config: &Path, core: &Core, stop: &CancellationToken) -> impl Fn() -> Part + use<> {
+    let (dir, changed, stop) = (config.to_owned(), core.messages(), stop.clone());
+    move || {
+        let (dir, changed, stop) = (dir.clone(), changed.clone(), stop.clone());
+        Box::pin(async move {
+            let tell = move || changed.send(Message::Changed).is_ok();
+            stop.run_until_cancelled(watch::watch(dir, tell)).await;
+        })
+    }
+}
+
+fn serving(
+    socket: Arc<Socket>,
+    desk: &Arc<Front>,
+    started: Timestamp,
+    stop: &CancellationToken,
+) -> impl Fn() -> Part + use<> {
+    let (desk, stop) = (Arc::clone(desk), stop.clone());
+    move || {
+        let (socket, desk) = (Arc::clone(&socket), Arc::clone(&desk));
+        Box::pin(control::serve(socket, desk, Limits::default(), started, stop.clone()))
+    }
+}
+
+fn measuring(listener: Arc<TcpListener>, desk: &Arc<Front>, stop: &CancellationToken) -> impl Fn() -> Part + use<> {
+    let (desk, stop) = (Arc::clone(desk), stop.clone());
+    move || {
+        let desk: Arc<Front> = Arc::clone(&desk);
+        Box::pin(metrics::serve(Arc::clone(&listener), desk, stop.clone()))
+    }
 }
 
 fn ground(config: &Path, state: &Arc<StateDir>) -> Result<Ground> {

@@ -19,11 +19,16 @@ const LOOK: Duration = Duration::from_secs(60);
 /// What the files look like from outside: enough to tell that one was changed.
 type Signature = Vec<(PathBuf, u64, u64, i64, i64, u64)>;
 
-/// Watches the folder until nobody listens any more; `tell` is called whenever its files are not what they were.
+/// Watches the folder until nobody listens any more; `tell` is called at the beginning,
+/// and whenever its files are not what they were.
 pub(super) async fn watch(dir: PathBuf, tell: impl Fn() -> bool + Send) {
     let (events, mut inbox) = unbounded_channel();
     let mut eye = Eye { dir, watcher: None, events };
     let mut seen = eye.look();
+    // What was read before may be older than what is watched from now on.
+    if !tell() {
+        return;
+    }
     let mut tick = interval_at(Instant::now() + LOOK, LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
