@@ -57,3 +57,56 @@ async fn as_told(name: &str, time: u64, part: impl Future<Output = ()>) {
     let _ = (name, time);
     part.await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use super::*;
+
+    /// A part that lives for so long and then panics, and how often it was started within a time.
+    async fn starts(lives: Duration, within: Duration) -> u64 {
+        let (count, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+        let counted = Arc::clone(&count);
+        let part = move || {
+            counted.fetch_add(1, SeqCst);
+            Box::pin(async move {
+                sleep(lives).await;
+                panic!("a defect");
+            }) as Part
+        };
+        let kept = tokio::spawn(supervise("a part", stop.clone(), part));
+        sleep(within).await;
+        stop.cancel();
+        kept.await.unwrap();
+        count.load(SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_panics_is_started_again_with_a_pause_that_grows() {
+        // At 0, 1, 3, 7, 15, 31, 63 and then once a minute.
+        assert_eq!(starts(Duration::ZERO, Duration::from_millis(500)).await, 1);
+        assert_eq!(starts(Duration::ZERO, Duration::from_millis(3500)).await, 3);
+        assert_eq!(starts(Duration::ZERO, Duration::from_millis(184_000)).await, 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_well_for_long_is_started_again_soon() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(starts(hour, hour * 10 + Duration::from_secs(11)).await, 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_ends_at_the_stop_is_left_alone() {
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let part = move || {
+            let token = token.clone();
+            Box::pin(async move { token.cancelled().await }) as Part
+        };
+        let kept = tokio::spawn(supervise("a part", stop.clone(), part));
+        stop.cancel();
+        kept.await.unwrap();
+    }
+}
