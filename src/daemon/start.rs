@@ -30,6 +30,9 @@ use crate::model::{Clock, SystemClock};
 /// How long notifications may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How long what is dropped at the end may take.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
 /// Runs the service until it is asked to stop.
 ///
 /// # Errors
@@ -41,8 +44,8 @@ pub fn serve(config: &Path) -> Result<()> {
         .build()
         .map_err(|e| from_io("cannot start the threads of the daemon", e))?;
     let served = runtime.block_on(work(config, handed));
-    // What still blocks a thread was told to stop and has had its time.
-    runtime.shutdown_background();
+    // What still runs was told to stop and has had its time; dropping it kills its children.
+    runtime.shutdown_timeout(LAST_MOMENT);
     served
 }
 

@@ -323,3 +323,28 @@ fn json(list: &impl serde::Serialize) -> String {
     // A list of texts and numbers always has a JSON form.
     serde_json::to_string(list).unwrap_or_else(|_| "[]".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FixedClock;
+
+    #[test]
+    fn the_thread_outlives_a_job_that_panics_and_nothing_of_it_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = Arc::new(StateDir::prepare(&dir.path().join("state")).unwrap());
+        let clock = Arc::new(FixedClock::new(Timestamp::UNIX_EPOCH));
+        let (history, _) = History::open(state, "db1", clock).unwrap();
+        let add = "INSERT INTO databases (name, first_seen) VALUES ('shop', 0)";
+        let broken = history.call("break".into(), move |writer| -> rusqlite::Result<()> {
+            let change = writer.db.transaction()?;
+            change.execute(add, [])?;
+            panic!("a defect");
+        });
+        let said = broken.unwrap_err().line();
+        assert!(said.contains("cannot break in ") && said.contains("panicked"), "{said}");
+        assert_eq!(history.read().all_conditions().unwrap().len(), 0);
+        history.durably("go on".into(), move |db| db.execute(add, [])).unwrap();
+        assert_eq!(history.read().all_conditions().unwrap().len(), 1);
+    }
+}

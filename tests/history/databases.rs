@@ -60,6 +60,29 @@ fn what_a_run_was_due_for_is_known_after_a_restart() {
 }
 
 #[test]
+fn what_a_wrong_clock_dated_into_the_future_counts_only_if_there_is_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (history, _) = held(&dir.path().join("state"));
+    for (database, instant) in [
+        ("shop", "2026-11-20T02:00:00Z"),
+        ("shop", "2036-01-01T02:00:00Z"),
+        ("blog", "2036-01-02T02:00:00Z"),
+        ("wiki", "2026-11-19T02:00:00Z"),
+    ] {
+        ran(&history, due(database, instant, 1), Outcome::Succeeded);
+    }
+    let (reader, believable) = (history.read(), at("2026-11-21T12:00:00Z"));
+    let all = reader.all_last_due(believable).unwrap();
+    for (database, expected) in
+        [("shop", "2026-11-20T02:00:00Z"), ("blog", "2036-01-02T02:00:00Z"), ("wiki", "2026-11-19T02:00:00Z")]
+    {
+        assert_eq!(all[&name(database)].due, at(expected));
+        assert_eq!(reader.last_due(&name(database), believable).unwrap().unwrap().due, at(expected));
+    }
+    assert_eq!(reader.all_last_due(at("2036-02-01T00:00:00Z")).unwrap()[&name("shop")].due, at("2036-01-01T02:00:00Z"));
+}
+
+#[test]
 fn the_condition_of_a_database_reads_back_as_it_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");
