@@ -10,7 +10,7 @@ use super::agenda::Agenda;
 use super::ground::Ground;
 use super::journal;
 use crate::config::{Database, Plan};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::{Condition, Run};
 use crate::job::standing;
 use crate::model::{Event, Name, Notice, Outcome};
@@ -144,6 +144,14 @@ impl Alarms {
             known.last_success = run.ended;
         }
         notices.iter().for_each(|notice| self.tell(plan, &database.policy.notify, notice));
+    }
+
+    /// A backup could not even be recorded.
+    pub(super) fn not_begun(&self, plan: &Plan, database: &Database, error: &Error, now: Timestamp) {
+        let text = format!("backup failed before it began: {}", error.line());
+        let mut notice = Notice::new(Event::Failed, now, &self.ground.host, Some(&database.name), text);
+        (notice.error, notice.hint) = (Some(error.line()), error.remedy().map(str::to_owned));
+        self.tell(plan, &database.policy.notify, &notice);
     }
 
     /// Tells something that is about no database to everybody whom any policy wants to be told of such.

@@ -194,3 +194,6 @@ async fn beat(pulse: &mut Option<Interval>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

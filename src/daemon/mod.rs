@@ -20,6 +20,7 @@ mod runs;
 mod service;
 mod shutdown;
 mod start;
+mod supervise;
 mod timer;
 mod watch;
 mod work;

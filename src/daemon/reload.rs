@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, believable};
 use super::configured::{Answer, Fingerprint, Read, fingerprint};
 use super::core::{Core, Message};
 use super::ground::Ground;
@@ -13,6 +13,7 @@ use crate::config::{self, Diff, Loaded, Plan, Report, accepted};
 use crate::control;
 use crate::error::Result;
 use crate::history::{LastDue, Newest};
+use crate::job::standing::last_success;
 use crate::model::{Event, Name, Notice};
 use crate::schedule;
 
@@ -139,7 +140,7 @@ impl Core {
     pub(super) fn make_agendas(&mut self, plan: &Plan, new: &[Name], facts: &Facts) {
         let now = self.now();
         for (name, database) in new.iter().filter_map(|name| Some((name, plan.databases.get(name)?))) {
-            let proven = facts.newest.get(name).is_some_and(|newest| newest.full.is_some());
+            let proven = facts.newest.get(name).and_then(last_success);
             let agenda = Agenda::new(database, &self.zone, facts.last.get(name), proven, now);
             self.agendas.insert(name.clone(), agenda);
         }
@@ -156,13 +157,13 @@ pub(super) struct Facts {
 impl Facts {
     /// A few are looked up one by one; of more, all that the history knows is read at once.
     pub(super) fn of(ground: &Ground, names: &[Name]) -> Result<Self> {
-        let reader = ground.history.read();
+        let (reader, until) = (ground.history.read(), believable(ground.clock.now()));
         if names.len() > ONE_BY_ONE {
-            return Ok(Self { last: reader.all_last_due()?, newest: reader.all_newest()? });
+            return Ok(Self { last: reader.all_last_due(until)?, newest: reader.all_newest()? });
         }
         let mut facts = Self::default();
         for name in names {
-            facts.last.extend(reader.last_due(name)?.map(|last| (name.clone(), last)));
+            facts.last.extend(reader.last_due(name, until)?.map(|last| (name.clone(), last)));
             facts.newest.insert(name.clone(), reader.newest(name)?);
         }
         Ok(facts)

@@ -1,5 +1,8 @@
-//! Firing when something is due: one second has one job however many databases it is for, only what is due within minutes is
-//! armed, and a sweep every minute finds what was lost.
+//! The timer: one-shot jobs of tokio-cron-scheduler, each of which says that something is due by now.
+//!
+//! That crate loses a job now and then (its channels are lossy) and does not cancel what is removed. So a firing is only a hint to
+//! look what is due: one second has one job however many databases it is for, only what is due within minutes is armed, and a sweep
+//! every minute finds what was lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,6 +71,13 @@ impl Timer {
         self.armed.remove(&second);
     }
 
+    /// Ends the clockwork: from now on every firing is lost.
+    #[cfg(test)]
+    pub(super) fn break_down(&mut self) {
+        self.order(Order::Rest);
+        self.clockwork = unbounded_channel().0;
+    }
+
     fn order(&mut self, order: Order) {
         self.ticks = matches!(order, Order::Fire { .. });
         // Without a clockwork the sweep finds what is due.
@@ -127,4 +137,50 @@ impl Scheduler {
         self.ticks = true;
         Ok(())
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::model::{Clock, SystemClock};
+
+    async fn start() -> (Timer, UnboundedReceiver<Timestamp>) {
+        let (to, fired) = unbounded_channel();
+        (Timer::start(move |second| drop(to.send(second))).await.unwrap(), fired)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_second_fires_once_and_not_before_it_has_come() {
+        let (mut timer, mut fired) = start().await;
+        let now = SystemClock.now();
+        let soon = now + SignedDuration::from_millis(1300);
+        // Three databases in one second, one that is late already, and one that is not due for long.
+        let near = [soon, soon + SignedDuration::from_nanos(1), soon, now - MINUTE, now, now + MINUTE * 3];
+        timer.arm(near, now);
+        timer.arm(near, now);
+        let seconds: BTreeSet<Timestamp> = timer.armed.clone();
+        assert!(!seconds.is_empty() && seconds.iter().all(|second| *second >= soon), "{seconds:?}, it is {now}");
+        let mut came = BTreeSet::new();
+        while came != seconds {
+            let second = timeout(Duration::from_secs(30), fired.recv()).await.expect("it never fires").unwrap();
+            assert!(SystemClock.now() >= second, "it fired before {second}");
+            assert!(came.insert(second), "{second} fired twice");
+        }
+        assert!(timeout(Duration::from_secs(2), fired.recv()).await.is_err(), "there was one more");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scheduler_that_is_gone_loses_its_firings_and_hurts_nobody() {
+        let (mut timer, mut fired) = start().await;
+        timer.break_down();
+        let now = SystemClock.now();
+        timer.arm([now + SignedDuration::from_millis(1)], now);
+        assert!(timeout(Duration::from_secs(3), fired.recv()).await.is_err(), "it was not lost");
+    }
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 }

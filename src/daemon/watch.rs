@@ -35,11 +35,16 @@ enum Seen {
 /// What the files look like from outside: enough to tell that one was changed.
 type Signature = Vec<(PathBuf, [u64; 3], [i64; 4])>;
 
-/// Watches the folder until nobody listens any more; `tell` is called whenever its files may not be what they were.
+/// Watches the folder until nobody listens any more; `tell` is called at the beginning, and whenever its files may not be what they
+/// were.
 pub(super) async fn watch(dir: PathBuf, tell: impl Fn() -> bool + Send) {
     let (events, mut inbox) = unbounded_channel();
     let mut eye = Eye { dir: std::path::absolute(&dir).unwrap_or(dir), watcher: None, events };
     let mut seen = eye.look();
+    // What was read before may be older than what is watched from now on.
+    if !tell() {
+        return;
+    }
     let mut tick = interval_at(Instant::now() + LOOK, LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

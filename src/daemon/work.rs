@@ -12,11 +12,11 @@ use super::core::{Core, Message};
 use super::journal;
 use super::runs::{Ended, Running, Ticket, Told, Wanted, What, how};
 use crate::config::{Database, Plan};
-use crate::error::{Error, Kind, Result};
+use crate::error::{DEFECT, Error, Kind, Result};
 use crate::job::Scheduled;
 use crate::job::backup::{Made, backup};
 use crate::job::prune::{Act, prune};
-use crate::model::figures::figures;
+use crate::model::figures::{figures, took};
 use crate::model::{Name, RunId, RunKind};
 
 /// A database that somebody else works on, a verb without the daemon, is tried again after this.
@@ -105,10 +105,8 @@ impl Core {
         });
         let (to, ending) = (self.messages(), name.clone());
         tokio::spawn(async move {
-            let result = task.await.unwrap_or_else(|_| {
-                Err(Error::failed(format!("the run of {ending} panicked"))
-                    .hint("this is a defect of qbackd; please report it"))
-            });
+            let result =
+                task.await.unwrap_or_else(|_| Err(Error::failed(format!("the run of {ending} panicked")).hint(DEFECT)));
             // A loop that is gone has nobody to tell.
             let notices = std::iter::from_fn(|| heard.try_recv().ok()).collect();
             let _ = to.send(Message::Ended(Box::new(Ended { database: ending, result, notices })));
@@ -137,12 +135,24 @@ impl Core {
                 let plan = Arc::clone(&self.plan);
                 self.alarms.run_ended(&plan, &running.database, &run, &notices);
             }
-            // It was refused before it began: somebody else works on the database, or the history cannot be written.
-            (Err(_), Err(e)) => tracing::warn!("{name}: {}", e.line()),
+            (Err(_), Err(e)) => self.without_record(&running, e, again.map(|at| at.duration_since(now))),
             (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(how(&result)));
         self.look(self.now());
+    }
+
+    /// A run was refused before it began: somebody else works on the database, or the history cannot be written. That is in no
+    /// history, so people are to hear of it in another way.
+    fn without_record(&self, running: &Running, error: &Error, again: Option<SignedDuration>) {
+        let (name, line) = (&running.database.name, error.line());
+        match (again, running.what) {
+            (Some(again), _) => tracing::warn!("{name}: {line}; again in {}", took(again)),
+            (None, What::Backup(_)) if !matches!(error.kind(), Kind::TryAgain | Kind::Interrupted) => {
+                self.alarms.not_begun(&self.plan, &running.database, error, self.now());
+            }
+            (None, _) => tracing::warn!("{name}: {line}"),
+        }
     }
 
     /// Plans another attempt, if there is to be one. Gives when.
@@ -154,6 +164,13 @@ impl Core {
         result: &Result<Option<Made>>,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        let primary = database.policy.destinations.first().map(|destination| &destination.name);
+        if let Ok(Some(made)) = result
+            && Some(&made.destination) == primary
+            && let Some(agenda) = self.agendas.get_mut(name)
+        {
+            agenda.succeeded(now);
+        }
         let (Some(due), Err(error)) = (due, result) else { return None };
         let retry = &database.policy.retry;
         let (attempt, wait) = match error.kind() {

@@ -52,7 +52,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Answers until `stop`.
-pub async fn serve(listener: TcpListener, source: Arc<dyn Source>, stop: CancellationToken) {
+pub async fn serve(listener: impl Into<Arc<TcpListener>>, source: Arc<dyn Source>, stop: CancellationToken) {
+    let listener = listener.into();
     let app = Router::new().route("/metrics", get(metrics)).route("/healthz", get(healthz)).with_state(source);
     let mut callers = JoinSet::new();
     loop {
