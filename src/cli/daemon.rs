@@ -3,7 +3,7 @@
 use super::Global;
 use crate::config;
 use crate::control::Client;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, from_io};
 
 /// The daemon, if one runs. Of the configuration only `control_socket` is read, and not even that with `--socket`: a broken file
 /// hides no daemon.
@@ -15,6 +15,15 @@ pub(super) async fn ask(global: &Global) -> Result<Option<Client>> {
         Some(socket) => Client::connect(socket).await,
         None => Client::connect(&config::daemon(&global.config).options.control_socket).await,
     }
+}
+
+/// The same for a verb that has not begun anything yet: what it does alone, it does as another user perhaps.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn find(global: &Global) -> Result<Option<Client>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| from_io("cannot ask for a daemon", e))?.block_on(ask(global))
 }
 
 /// The daemon, for what only a daemon can do: `what`.

@@ -12,6 +12,7 @@ pub mod control;
 mod core;
 mod daily;
 mod desk;
+mod errands;
 mod ground;
 mod http;
 mod journal;

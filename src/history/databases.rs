@@ -17,6 +17,9 @@ const CONDITION: &str = "name, first_seen, failures, failing_since, paused, paus
 const GOOD: &str = "kind = 'backup' AND outcome = 'succeeded'";
 const BAD: &str = "kind = 'backup' AND outcome IN ('failed', 'timed out')";
 const PROOF: &str = "kind IN ('verify', 'restore', 'drill') AND outcome = 'succeeded'";
+/// The outcome, but that a run which somebody cancelled is none to be made up for: the event of the cancel names it.
+const SETTLED: &str = "CASE WHEN outcome = 'interrupted' AND EXISTS (SELECT 1 FROM events WHERE events.database = runs.database
+         AND events.at >= runs.started AND events.word = 'cancel' AND events.run = runs.id) THEN 'skipped' ELSE outcome END";
 /// The beginning of the type in a backup's id, as the index has it.
 const TYPE: &str = "substr(backup, 18, 4)";
 
@@ -212,8 +215,12 @@ fn per_database(columns: &str, only: &str, order: &str, one: bool) -> String {
 }
 
 fn last_due_sql(one: bool) -> String {
-    let columns = "name, due, attempt, outcome, ended, id";
-    per_database(columns, "due IS NOT NULL", "due DESC, attempt DESC, n DESC", one)
+    per_database(
+        &format!("name, due, attempt, {SETTLED}, ended, id"),
+        "due IS NOT NULL",
+        "due DESC, attempt DESC, n DESC",
+        one,
+    )
 }
 
 type Place = fn(&mut Newest) -> &mut Option<Run>;
