@@ -48,3 +48,4 @@ mod retention;
 mod secrets;
 mod status;
 mod systemd;
+mod through;
