@@ -160,6 +160,27 @@ fn verbs_find_the_daemon_at_its_control_socket() {
 }
 
 #[test]
+fn a_daemon_of_another_configuration_is_left_alone() {
+    let bench = quick();
+    let daemon = Daemon::start(&bench);
+    let other = bench.path("other");
+    std::fs::create_dir(&other).unwrap();
+    let text = bench.configuration().replace("/state\"", "/other-state\"").replace("/backups\"", "/other-backups\"");
+    std::fs::write(other.join("qbackd.toml"), text).unwrap();
+    let typed = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qbackd"));
+        command.args(args).arg("--config").arg(&other).env_remove("STATE_DIRECTORY").output().unwrap()
+    };
+    let output = typed(&["backup", "shop"]);
+    assert!(output.status.success() && bench.path("other-backups/shop").exists(), "{output:?}");
+    assert!(!bench.root().exists() && !daemon.log().iter().any(|line| line.contains("shop:")), "{:?}", daemon.log());
+    let output = typed(&["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains(&format!("not {}", other.display())) && said.contains("--socket"), "{said}");
+}
+
+#[test]
 fn a_broken_file_hides_no_verb_of_the_daemon() {
     let bench = quick();
     let daemon = Daemon::start(&bench);

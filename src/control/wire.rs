@@ -3,6 +3,8 @@
 //! A [`Document`] is what a verb that works alone prints with `--json`; the daemon makes the same, and the verb shows it the
 //! same way.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +28,22 @@ pub struct Build {
     pub pid: u32,
     /// When it started.
     pub started: Timestamp,
+    /// The folder of its configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
 }
 
 impl Build {
     /// This process, a daemon since `started`.
     pub fn this(started: Timestamp) -> Self {
         let (version, api) = (env!("CARGO_PKG_VERSION").to_owned(), VERSION.to_owned());
-        Self { version, api, pid: std::process::id(), started }
+        Self { version, api, pid: std::process::id(), started, config: None }
+    }
+
+    /// Whether `config` is another folder than the daemon's. One that cannot be compared is not.
+    pub fn serves_another_than(&self, config: &Path) -> bool {
+        let theirs = self.config.as_ref().and_then(|theirs| theirs.canonicalize().ok());
+        theirs.zip(config.canonicalize().ok()).is_some_and(|(theirs, ours)| theirs != ours)
     }
 }
 

@@ -64,8 +64,9 @@ fn subject(history: &History, what: Option<&str>) -> Result<Subject> {
     }
     match history.read().run(what) {
         Ok(run) => Ok(Subject::One(Box::new(run))),
-        Err(e) if e.kind() == Kind::NotFound => {
-            Err(Error::new(Kind::NotFound, format!("no run of a database `{what}` is recorded, and no run begins so")))
+        Err(e) if e.kind() == Kind::NotFound && !e.line().contains("more than one") => {
+            let what = format!("no run of a database `{what}` is recorded, and no run begins so");
+            Err(Error::new(Kind::NotFound, what).hint("`qbackd history` lists the runs"))
         }
         Err(e) => Err(e),
     }

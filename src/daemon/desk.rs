@@ -1,6 +1,7 @@
 //! What the control server asks for, done: small things in the loop, longer ones beside it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,6 +146,10 @@ impl Front {
 impl Desk for Front {
     fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan.borrow())
+    }
+
+    fn config(&self) -> Option<PathBuf> {
+        self.ground.config.canonicalize().ok()
     }
 
     async fn backup(&self, ask: Backup, by: &Caller) -> Result<Started> {

@@ -1,6 +1,7 @@
 //! What the control server asks of the daemon: one method a request. The server has read the request and asked whether the
 //! caller may make it; the desk does it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,6 +29,11 @@ pub type Entry = control::Entry<Run, Line>;
 pub trait Desk: Send + Sync + 'static {
     /// The configuration that runs now; owners and `status` are read from it.
     fn plan(&self) -> Arc<Plan>;
+
+    /// The folder that it was read from.
+    fn config(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Accepts runs, one for each database, or (an error) none of them. Busy or pending: [`Kind::TryAgain`].
     async fn backup(&self, ask: Backup, by: &Caller) -> Result<Started>;

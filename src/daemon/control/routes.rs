@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Office> {
 }
 
 async fn version(State(office): State<Office>) -> Json<Build> {
-    Json(Build::this(office.started))
+    Json(Build { config: office.desk.config(), ..Build::this(office.started) })
 }
 
 #[derive(Deserialize)]
