@@ -49,3 +49,4 @@ mod retention;
 mod secrets;
 mod status;
 mod systemd;
+mod through;

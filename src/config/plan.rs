@@ -32,6 +32,14 @@ pub struct Plan {
     pub databases: BTreeMap<Name, Arc<Database>>,
 }
 
+impl Plan {
+    /// A destination as people know it: by its name, and its `label` where it has one.
+    pub fn called(&self, destination: &str) -> String {
+        let label = self.destinations.get(destination).and_then(|known| known.options.label.as_deref());
+        label.map_or_else(|| destination.to_owned(), |label| format!("{destination} ({label})"))
+    }
+}
+
 /// `[daemon]`, with what its defaults take from the environment.
 #[derive(Debug, Clone)]
 pub struct Daemon {

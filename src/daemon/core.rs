@@ -13,6 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::agenda::Agenda;
 use super::alarms::Alarms;
 use super::configured::{Configured, Read};
+use super::control::Watch;
 use super::ground::Ground;
 use super::metrics::Counters;
 use super::reload::Facts;
@@ -55,6 +56,8 @@ pub(super) struct Core {
     /// What waits for its turn, first come first served.
     pub(super) queue: VecDeque<Ticket>,
     pub(super) running: BTreeMap<Name, Running>,
+    /// Runs that were refused before the history knew them, the newest last: whoever asked may be about to look.
+    pub(super) refused: VecDeque<Watch>,
     pub(super) alarms: Alarms,
     pub(super) service: Service,
     /// Runs that ended since the start.
@@ -87,6 +90,7 @@ impl Core {
             agendas: BTreeMap::new(),
             queue: VecDeque::new(),
             running: BTreeMap::new(),
+            refused: VecDeque::new(),
             alarms,
             service: Service::default(),
             counters: Counters::default(),

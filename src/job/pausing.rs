@@ -81,6 +81,25 @@ pub fn reset_failed(history: &History, name: &Name, who: &str, now: Timestamp) -
     Ok(text)
 }
 
+/// What `backup` leaves alone: with `all`, databases that are paused. One that is named is backed up all the same, and that is said.
+/// Gives the sentences for people.
+///
+/// # Errors
+/// The history cannot be read.
+pub fn leave_out_paused(reader: &Reader, databases: &mut Vec<Arc<Database>>, all: bool) -> Result<Vec<String>> {
+    let (known, mut told) = (reader.all_conditions()?, Vec::new());
+    databases.retain(|database| {
+        let name = &database.name;
+        let Some(pause) = known.get(name).and_then(|known| known.pause.as_ref()) else { return true };
+        let why = if pause.why.is_empty() { String::new() } else { format!(" ({})", pause.why) };
+        let done =
+            if all { format!("left out; `qbackd resume {name}` ends that") } else { "backed up all the same".into() };
+        told.push(format!("{name} is paused by {}{why}: {done}", pause.by));
+        !all
+    });
+    Ok(told)
+}
+
 /// The suspicious backup for which nothing of a database may be deleted, if there is one.
 ///
 /// # Errors

@@ -85,7 +85,7 @@ async fn cancel_returns_when_the_run_has_ended() {
         }
     };
     tokio::time::timeout(super::LIMIT, asked).await.expect("the daemon must be asked");
-    let ended = Ended { outcome: Outcome::Interrupted, error: None, made: None };
+    let ended = Ended::new(Outcome::Interrupted);
     house.desk.stage.send_replace(Stage { run: None, attempt: 1, ended: Some(ended) });
     let output = child.wait_with_output().unwrap();
     assert_eq!(
