@@ -54,3 +54,10 @@ impl Configured {
 pub(super) fn texts(report: &Report) -> Vec<String> {
     report.sources().iter().map(|source| format!("{}\n{}", source.path().display(), source.text())).collect()
 }
+
+/// The first error of a report on one line, and how many more there are.
+pub(super) fn in_short(report: &Report) -> String {
+    let (errors, _) = report.counts();
+    let first = report.lines().next().map(|(_, line)| line).unwrap_or_default();
+    if errors > 1 { format!("{first} (and {} more)", errors - 1) } else { first }
+}

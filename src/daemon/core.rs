@@ -17,6 +17,7 @@ use super::ground::Ground;
 use super::metrics::Counters;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
+use super::space::Spaces;
 use super::timer::Timer;
 use crate::config::Plan;
 use crate::error::Result;
@@ -60,6 +61,10 @@ pub(super) struct Core {
     pub(super) counters: Counters,
     /// When the daily work was last begun, once that was asked.
     pub(super) daily: Option<Timestamp>,
+    /// When people were last told how the week was, once that was asked.
+    pub(super) weekly: Option<Timestamp>,
+    /// Where space is short.
+    pub(super) spaces: Spaces,
     /// When it was asked to stop, and how often.
     pub(super) stopping: Option<(Instant, u32)>,
     /// The plan, for those who only look at it.
@@ -74,6 +79,7 @@ impl Core {
     pub(super) async fn new(ground: Ground, plan: Arc<Plan>, configured: Configured, alarms: Alarms) -> Result<Self> {
         let (messages, inbox) = unbounded_channel();
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
+        let spaces = Spaces::new(ground.history.read(), ground.clock.now())?;
         let mut core = Self {
             ground,
             shown: watch::Sender::new(Arc::clone(&plan)),
@@ -87,6 +93,8 @@ impl Core {
             service: Service::default(),
             counters: Counters::default(),
             daily: None,
+            weekly: None,
+            spaces,
             stopping: None,
             timer: Timer::start(messages.clone()).await?,
             messages,
@@ -149,6 +157,7 @@ impl Core {
         let plan = Arc::clone(&self.plan);
         self.alarms.look(&plan, &self.agendas, now);
         self.daily(now);
+        self.weekly(now);
     }
 
     /// Queues every database whose time has come, the longest overdue first, and sets the timer for those whose time comes soon.

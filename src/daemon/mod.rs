@@ -20,9 +20,11 @@ mod reload;
 mod runs;
 mod service;
 mod shutdown;
+mod space;
 mod start;
 mod timer;
 mod watch;
+mod weekly;
 mod work;
 
 pub use start::serve;

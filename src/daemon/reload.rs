@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::agenda::Agenda;
-use super::configured::{Answer, Read, texts};
+use super::configured::{Answer, Read, in_short, texts};
 use super::core::{Core, Message};
 use super::{accepted, journal};
 use crate::config::{self, Diff, Loaded, Plan, Report};
@@ -82,17 +82,31 @@ impl Core {
     }
 
     fn reject(&mut self, report: &Report) -> control::Reload {
-        let (errors, _) = report.counts();
-        let first = report.lines().next().map(|(_, line)| line).unwrap_or_default();
-        let more = if errors > 1 { format!(" (and {} more)", errors - 1) } else { String::new() };
-        let line = format!("{first}{more}");
-        self.configured.rejected = Some(line.clone());
+        let line = in_short(report);
+        let notice = self.rejection(&line);
+        // Who reads the same mistake again and again wants to hear of it; everybody else heard of it.
+        if self.configured.rejected.as_ref() == Some(&line) {
+            journal::tell(&notice);
+        } else {
+            self.alarms.tell_everybody(&self.plan, &notice);
+        }
+        self.configured.rejected = Some(line);
+        told(false, report, &Diff::default())
+    }
+
+    /// At the start: tells that the files are broken, if nobody was told before the start.
+    pub(super) fn tell_of_broken_files(&self) {
+        if let Some(line) = &self.configured.rejected {
+            self.alarms.tell_everybody_once(&self.plan, &self.rejection(line));
+        }
+    }
+
+    fn rejection(&self, line: &str) -> Notice {
         let text = format!("the configuration was rejected, the one before stays: {line}");
         let mut notice = Notice::new(Event::ConfigRejected, self.now(), &self.ground.host, None, text);
-        notice.error = Some(line);
+        notice.error = Some(line.to_owned());
         notice.hint = Some("see all of it with `qbackd check`, mend it, `systemctl reload qbackd`".into());
-        self.alarms.tell_everybody(&self.plan, &notice);
-        told(false, report, &Diff::default())
+        notice
     }
 
     /// Makes `plan` the one that counts. Runs keep the one they began with.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
-use super::configured::Configured;
+use super::configured::{Configured, in_short};
 use super::control::socket::{Handed, handed_over};
 use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
@@ -69,6 +69,7 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     let databases = if count == 1 { "database" } else { "databases" };
     journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
+    core.tell_of_broken_files();
     obey_signals(core.messages())?;
     let (dir, changed) = (config.to_owned(), core.messages());
     let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
@@ -122,7 +123,7 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
                     .hint("see with `qbackd check`; there is no earlier one to run"));
             };
             tracing::error!("{broken}: the last accepted configuration runs until it is mended");
-            Ok((plan, Configured::new(&report, Some(broken), now)))
+            Ok((plan, Configured::new(&report, Some(in_short(&report)), now)))
         }
     }
 }
