@@ -21,6 +21,7 @@
 
 mod support;
 
+mod alarms;
 mod architecture;
 mod bad_input;
 mod by_hand;

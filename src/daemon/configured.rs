@@ -80,3 +80,10 @@ pub(super) fn fingerprint(report: &Report) -> Fingerprint {
     report.lines().for_each(|(_, line)| add(line.as_bytes()));
     hash.finalize().into()
 }
+
+/// The first error of a report on one line, and how many more there are.
+pub(super) fn in_short(report: &Report) -> String {
+    let (errors, _) = report.counts();
+    let first = report.lines().next().map(|(_, line)| line).unwrap_or_default();
+    if errors > 1 { format!("{first} (and {} more)", errors - 1) } else { first }
+}

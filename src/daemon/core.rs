@@ -19,6 +19,7 @@ use super::metrics::Counters;
 use super::reload::Facts;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
+use super::space::Spaces;
 use super::timer::Timer;
 use crate::config::Plan;
 use crate::error::Result;
@@ -64,6 +65,10 @@ pub(super) struct Core {
     pub(super) counters: Counters,
     /// When the daily work was last begun, once that was asked.
     pub(super) daily: Option<Timestamp>,
+    /// When people were last told how the week was, once that was asked.
+    pub(super) weekly: Option<Timestamp>,
+    /// Where space is short.
+    pub(super) spaces: Spaces,
     /// When it was asked to stop, and how often.
     pub(super) stopping: Option<(Instant, u32)>,
     /// The plan, for those who only look at it.
@@ -81,6 +86,7 @@ impl Core {
         // A loop that is gone wants no firings.
         let timer = Timer::start(move |second| drop(to.send(Message::Fired(second)))).await?;
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
+        let spaces = Spaces::new(ground.history.read(), ground.clock.now())?;
         let mut core = Self {
             ground,
             shown: watch::Sender::new(Arc::clone(&plan)),
@@ -95,6 +101,8 @@ impl Core {
             service: Service::default(),
             counters: Counters::default(),
             daily: None,
+            weekly: None,
+            spaces,
             stopping: None,
             messages,
             inbox,
@@ -163,6 +171,7 @@ impl Core {
         let plan = Arc::clone(&self.plan);
         self.alarms.look(&plan, &self.agendas, now);
         self.daily(now);
+        self.weekly(now);
     }
 
     /// Queues every database whose time has come, the longest overdue first, and sets the timer for those whose time comes soon.

@@ -20,10 +20,12 @@ mod reload;
 mod runs;
 mod service;
 mod shutdown;
+mod space;
 mod start;
 mod supervise;
 mod timer;
 mod watch;
+mod weekly;
 mod work;
 
 pub use start::serve;

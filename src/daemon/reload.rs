@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agenda::{Agenda, believable};
-use super::configured::{Answer, Fingerprint, Read, fingerprint};
+use super::configured::{Answer, Fingerprint, Read, fingerprint, in_short};
 use super::core::{Core, Message};
 use super::ground::Ground;
 use super::journal;
@@ -93,19 +93,31 @@ impl Core {
     }
 
     fn reject(&mut self, report: &Report) -> control::Reload {
-        self.configured.rejected = Some(in_short(report));
-        self.tell_of_rejection();
+        let line = in_short(report);
+        let notice = self.rejection(&line);
+        // Who reads the same mistake again and again wants to hear of it; everybody else heard of it.
+        if self.configured.rejected.as_ref() == Some(&line) {
+            journal::tell(&notice);
+        } else {
+            self.alarms.tell_everybody(&self.plan, &notice);
+        }
+        self.configured.rejected = Some(line);
         told(false, report, &Diff::default())
     }
 
-    /// Says that the files are broken, if they are, and that what was accepted last runs.
-    pub(super) fn tell_of_rejection(&self) {
-        let Some(line) = self.configured.rejected.clone() else { return };
+    /// At the start: tells that the files are broken, if nobody was told before the start.
+    pub(super) fn tell_of_broken_files(&self) {
+        if let Some(line) = &self.configured.rejected {
+            self.alarms.tell_everybody_once(&self.plan, &self.rejection(line));
+        }
+    }
+
+    fn rejection(&self, line: &str) -> Notice {
         let text = format!("the configuration was rejected, the one before stays: {line}");
         let mut notice = Notice::new(Event::ConfigRejected, self.now(), &self.ground.host, None, text);
-        notice.error = Some(line);
+        notice.error = Some(line.to_owned());
         notice.hint = Some("see all of it with `qbackd check`, mend it, `systemctl reload qbackd`".into());
-        self.alarms.tell_everybody(&self.plan, &notice);
+        notice
     }
 
     /// Makes `plan` the one that counts. Runs keep the one they began with.
@@ -184,14 +196,6 @@ fn read(ground: &Ground, known: Fingerprint) -> Read {
         _ => Ok(()),
     };
     Read { result, fingerprint, kept, took: [took, begun.elapsed().saturating_sub(took)] }
-}
-
-/// The first error, and how many there are besides.
-pub(super) fn in_short(report: &Report) -> String {
-    let (errors, _) = report.counts();
-    let first = report.lines().next().map(|(_, line)| line).unwrap_or_default();
-    let more = if errors > 1 { format!(" (and {} more)", errors - 1) } else { String::new() };
-    format!("{first}{more}")
 }
 
 /// What `diff` answers: what a reload would do.

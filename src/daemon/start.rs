@@ -12,13 +12,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
-use super::configured::Configured;
+use super::configured::{Configured, in_short};
 use super::control::socket::{Handed, handed_over};
 use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
 use super::ground::Ground;
-use super::reload::in_short;
 use super::supervise::{Part, supervise};
 use super::{journal, metrics, watch};
 use crate::config::{self, Loaded, Plan, accepted};
@@ -77,7 +76,7 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     let databases = if count == 1 { "database" } else { "databases" };
     journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
-    core.tell_of_rejection();
+    core.tell_of_broken_files();
     obey_signals(core.messages())?;
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();

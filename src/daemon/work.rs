@@ -162,6 +162,7 @@ impl Core {
             (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(told));
+        self.look_at_space(&running.database.policy.destinations);
         self.look(self.now());
     }
 
