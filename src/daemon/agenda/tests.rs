@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::load_texts;
-use crate::model::RunId;
+use crate::model::{Name, RunId};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -19,7 +19,7 @@ fn shop(keys: &str) -> Arc<Database> {
          [database.shop]\nengine = 'command'\ndump = ['true']\npolicy = 'p'\n{keys}"
     );
     let loaded = load_texts(vec![("q.toml".into(), text.clone())]).unwrap_or_else(|report| panic!("{text}\n{report}"));
-    Arc::clone(&loaded.plan.databases[&"shop".parse().unwrap()])
+    Arc::clone(&loaded.plan.databases[&"shop".parse::<Name>().unwrap()])
 }
 
 /// An agenda of a database that was backed up before and has nothing in its history that is due.
