@@ -150,7 +150,10 @@ mod tests {
 
     async fn start() -> (Timer, UnboundedReceiver<Timestamp>) {
         let (to, fired) = unbounded_channel();
-        (Timer::start(move |second| drop(to.send(second))).await.unwrap(), fired)
+        let timer = Timer::start(move |second| {
+            let _ = to.send(second);
+        });
+        (timer.await.unwrap(), fired)
     }
 
     #[tokio::test(flavor = "multi_thread")]
