@@ -10,6 +10,9 @@ use std::fmt;
 /// The result of everything that can fail for a reason a sysadmin should read.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The remedy for what must not happen.
+pub const DEFECT: &str = "this is a defect of qbackd; please report it";
+
 /// The class of a failure. It decides the exit code (`sysexits.h` numbers where one fits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -176,7 +176,7 @@ fn a_key_without_effect_is_one_warning_that_lists_its_places() {
 fn what_programs_read_has_file_line_column_message_and_help() {
     let dir = Dir::with(&[(
         "shop.toml",
-        "[policy.p]\nfull = \"02:00\"\ndestinations = [\"ä\", \"offsiet\"]\n[destination.offsite]\nservice = \"memory\"\n",
+        "[policy.p]\ndrill = \"02:00\"\ndestinations = [\"ä\", \"offsiet\"]\n[destination.offsite]\nservice = \"memory\"\n",
     )]);
     let rows = dir.load().unwrap_err().rows();
     let json = serde_json::to_value(&rows).unwrap();

@@ -21,6 +21,7 @@
 
 mod support;
 
+mod alarms;
 mod architecture;
 mod bad_input;
 mod by_hand;
@@ -44,6 +45,7 @@ mod notify;
 mod order;
 mod pipeline;
 mod plugin;
+mod reload;
 mod retention;
 mod secrets;
 mod status;

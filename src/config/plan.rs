@@ -66,6 +66,19 @@ impl From<DaemonOptions> for Daemon {
     }
 }
 
+impl Daemon {
+    /// Has the keys stay as they are in `running` that cannot change while the daemon lives ([`AT_RESTART`]).
+    pub fn keep_until_restart(&mut self, running: &Self) {
+        self.state_dir.clone_from(&running.state_dir);
+        self.options.state_dir.clone_from(&running.options.state_dir);
+        self.options.control_socket.clone_from(&running.options.control_socket);
+        self.options.listen = running.options.listen;
+    }
+}
+
+/// Keys of `[daemon]` that count from the next start on.
+pub const AT_RESTART: [&str; 3] = ["state_dir", "control_socket", "listen"];
+
 /// A `[destination.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Destination {

@@ -8,7 +8,7 @@ use crate::history::LastDue;
 use crate::model::Outcome;
 use crate::schedule::{Calendar, Schedule, Window, delay, open_from};
 
-/// A clock that was set back by less than this fires nothing again; one that was set back further was wrong before.
+/// A clock that was set back by less than this fires nothing again. One that was set back further was wrong before, or is now.
 const CLOCK_SLIP: SignedDuration = SignedDuration::from_hours(24);
 
 /// After so many attempts that ended with the process they wait like failed ones: a backup that kills its daemon must not do so
@@ -34,6 +34,8 @@ pub(super) struct Agenda {
     delay: SignedDuration,
     /// Instants up to this one are done with.
     settled: Timestamp,
+    /// The same, but only as long as the clock is so far behind `settled` that one of both cannot be right.
+    meanwhile: Option<Timestamp>,
     /// A retry, or a run that is due without the calendar.
     again: Option<Due>,
     next: Option<Due>,
@@ -69,43 +71,27 @@ impl Rules {
 
 impl Agenda {
     /// The agenda of a database at start-up, or of one that came with a reload. `last` is the newest scheduled run in the history;
-    /// `proven` whether it ever had a backup.
+    /// `proven` when its newest good backup was made.
     pub(super) fn new(
         database: &Database,
         zone: &TimeZone,
         last: Option<&LastDue>,
-        proven: bool,
+        proven: Option<Timestamp>,
         now: Timestamp,
     ) -> Self {
         let rules = Rules::of(database, zone);
         let policy = &database.policy;
         let mut settled = last.map_or(now, |last| last.due);
-        let mut again = None;
-        match last {
-            None if !proven && !rules.schedules.is_empty() => again = Some(Due { at: now, due: now, attempt: 1 }),
-            None => {}
-            Some(last) => {
-                let attempt = last.attempt.saturating_add(1);
-                let ended = last.ended.unwrap_or(last.due);
-                let later = ended.saturating_add(span(policy.retry.after.0)).unwrap_or(ended);
-                match last.outcome {
-                    Some(Outcome::Interrupted) | None if policy.persistent => {
-                        let at = if attempt > DEATHS { later } else { now };
-                        again = Some(Due { at, due: last.due, attempt });
-                    }
-                    Some(Outcome::Failed | Outcome::TimedOut) if attempt <= policy.retry.attempts => {
-                        again = Some(Due { at: later, due: last.due, attempt });
-                    }
-                    _ => {}
-                }
-            }
-        }
+        let again = match last {
+            None => proven.is_none().then_some(Due { at: now, due: now, attempt: 1 }),
+            Some(last) => another_attempt(policy, last, proven, now),
+        };
         if !policy.persistent {
             settled = settled.max(now);
         }
         let calendars = rules.calendars();
         let delay = rules.delay;
-        let mut agenda = Self { rules, calendars, delay, settled, again, next: None };
+        let mut agenda = Self { rules, calendars, delay, settled, meanwhile: None, again, next: None };
         agenda.plan(now);
         agenda
     }
@@ -135,12 +121,20 @@ impl Agenda {
         &self.calendars
     }
 
+    /// Its schedules as written; those of two agendas that are alike have the same calendars.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.rules.schedules.iter().map(|schedule| schedule.text.clone()).collect()
+    }
+
     /// What is to be started now: it is due, and no window forbids it. It is done with from then on, whatever becomes of it.
     pub(super) fn take(&mut self, now: Timestamp) -> Option<Due> {
         // Looked at anew: a clock that was set, a suspend or a long queue may have moved it into a window or out of one.
         self.plan(now);
         let due = self.next.filter(|next| next.at <= now)?;
         self.settled = self.settled.max(due.due);
+        if let Some(meanwhile) = &mut self.meanwhile {
+            *meanwhile = due.due.min(now).max(*meanwhile);
+        }
         self.again = None;
         self.plan(now);
         Some(due)
@@ -152,21 +146,27 @@ impl Agenda {
         self.plan(now);
     }
 
+    /// There is a backup, whoever asked for it: nothing has to be tried again.
+    pub(super) fn succeeded(&mut self, now: Timestamp) {
+        self.again = None;
+        self.plan(now);
+    }
+
     /// Works out the next run anew.
     pub(super) fn plan(&mut self, now: Timestamp) {
-        if self.settled.duration_since(now) > CLOCK_SLIP {
-            self.settled = now;
-        }
+        let ahead = |of: Timestamp| of.duration_since(now) > CLOCK_SLIP;
+        // Should the clock come back to what is settled, all of that counts again: a machine without a battery boots in 1970.
+        self.meanwhile = ahead(self.settled).then(|| self.meanwhile.filter(|since| !ahead(*since)).unwrap_or(now));
         self.next = self.find(now);
     }
 
     fn find(&self, now: Timestamp) -> Option<Due> {
-        if !self.rules.enabled {
+        if !self.rules.enabled || self.rules.schedules.is_empty() {
             return None;
         }
-        let calendar = self.by_calendar(now);
-        let next = match (self.again, calendar) {
-            (Some(again), Some(calendar)) if calendar.at <= again.at.max(now) && calendar.due > again.due => calendar,
+        let next = match (self.again, self.by_calendar(now)) {
+            // What is due anew makes up for what failed.
+            (Some(again), Some(calendar)) if calendar.at <= again.at.max(now) => calendar,
             (Some(again), _) => again,
             (None, calendar) => calendar?,
         };
@@ -177,7 +177,8 @@ impl Agenda {
     }
 
     fn by_calendar(&self, now: Timestamp) -> Option<Due> {
-        let first = self.calendars.iter().filter_map(|calendar| calendar.next_after(self.settled)).min()?;
+        let settled = self.meanwhile.unwrap_or(self.settled);
+        let first = self.calendars.iter().filter_map(|calendar| calendar.next_after(settled)).min()?;
         let late = |due: Timestamp| due.saturating_add(self.delay).unwrap_or(due);
         // However many were missed, the newest of them is made up for.
         let before = now.saturating_sub(self.delay).unwrap_or(now);
@@ -188,7 +189,37 @@ impl Agenda {
     }
 }
 
+/// Up to when an instant in the history can be one of a clock that was right.
+pub(super) fn believable(now: Timestamp) -> Timestamp {
+    now.saturating_add(CLOCK_SLIP).unwrap_or(now)
+}
+
+/// Whether and when what the history knows of a run is to be tried again, if there was no backup since.
+fn another_attempt(policy: &Policy, last: &LastDue, proven: Option<Timestamp>, now: Timestamp) -> Option<Due> {
+    let ended = last.ended.unwrap_or(last.due);
+    if proven.is_some_and(|proven| proven >= ended) {
+        return None;
+    }
+    let attempt = last.attempt.saturating_add(1);
+    let later = ended.saturating_add(span(policy.retry.after.0)).unwrap_or(ended);
+    let at = match last.outcome {
+        Some(Outcome::Interrupted) | None if policy.persistent => {
+            if attempt > DEATHS {
+                later
+            } else {
+                now
+            }
+        }
+        Some(Outcome::Failed | Outcome::TimedOut) if attempt <= policy.retry.attempts => later,
+        _ => return None,
+    };
+    Some(Due { at, due: last.due, attempt })
+}
+
 /// A length of time in the calendar's terms.
 pub(super) fn span(length: std::time::Duration) -> SignedDuration {
     SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,10 @@ use super::configured::{Configured, Read};
 use super::control::Watch;
 use super::ground::Ground;
 use super::metrics::Counters;
+use super::reload::Facts;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
+use super::space::Spaces;
 use super::timer::Timer;
 use crate::config::Plan;
 use crate::error::Result;
@@ -63,6 +65,10 @@ pub(super) struct Core {
     pub(super) counters: Counters,
     /// When the daily work was last begun, once that was asked.
     pub(super) daily: Option<Timestamp>,
+    /// When people were last told how the week was, once that was asked.
+    pub(super) weekly: Option<Timestamp>,
+    /// Where space is short.
+    pub(super) spaces: Spaces,
     /// When it was asked to stop, and how often.
     pub(super) stopping: Option<(Instant, u32)>,
     /// The plan, for those who only look at it.
@@ -76,7 +82,11 @@ impl Core {
     /// The daemon as it is before anything happened.
     pub(super) async fn new(ground: Ground, plan: Arc<Plan>, configured: Configured, alarms: Alarms) -> Result<Self> {
         let (messages, inbox) = unbounded_channel();
+        let to = messages.clone();
+        // A loop that is gone wants no firings.
+        let timer = Timer::start(move |second| drop(to.send(Message::Fired(second)))).await?;
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
+        let spaces = Spaces::new(ground.history.read(), ground.clock.now())?;
         let mut core = Self {
             ground,
             shown: watch::Sender::new(Arc::clone(&plan)),
@@ -91,14 +101,18 @@ impl Core {
             service: Service::default(),
             counters: Counters::default(),
             daily: None,
+            weekly: None,
+            spaces,
             stopping: None,
-            timer: Timer::start(messages.clone()).await?,
             messages,
             inbox,
+            timer,
         };
         let plan = Arc::clone(&core.plan);
         core.alarms.meet(&plan);
-        core.make_agendas()?;
+        let new = core.new_ones(&plan);
+        let facts = Facts::of(&core.ground, &new)?;
+        core.make_agendas(&plan, &new, &facts);
         Ok(core)
     }
 
@@ -139,7 +153,11 @@ impl Core {
             Message::Fired(second) => self.fired(second),
             Message::Ended(ended) => self.ended(*ended),
             Message::Asked(work) => work(self),
-            Message::Changed | Message::Reload => self.reread(None),
+            Message::Changed => self.reread(None),
+            Message::Reload => {
+                self.configured.insisted = true;
+                self.reread(None);
+            }
             Message::Read(read) => self.read(*read),
             Message::Stop => self.stop(),
         }
@@ -153,6 +171,7 @@ impl Core {
         let plan = Arc::clone(&self.plan);
         self.alarms.look(&plan, &self.agendas, now);
         self.daily(now);
+        self.weekly(now);
     }
 
     /// Queues every database whose time has come, the longest overdue first, and sets the timer for those whose time comes soon.
@@ -188,3 +207,6 @@ async fn beat(pulse: &mut Option<Interval>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -343,6 +343,7 @@ impl Core {
         if let Some(why) = &self.configured.rejected {
             problems.push(format!("the configuration on the disk was rejected, the one before runs: {why}"));
         }
+        problems.extend(self.spaces.problems(&self.plan).cloned());
         for notifier in self.alarms.notifiers() {
             if let (Some(_), Some(error)) = (notifier.failing_since, notifier.last_error) {
                 problems.push(format!("notify {}: {error} ({} waiting)", notifier.name, notifier.queued));

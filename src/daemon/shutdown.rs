@@ -86,7 +86,8 @@ impl Core {
         if self.stopping.is_some() {
             return line + ", stopping";
         }
-        let next = self.agendas.iter().filter_map(|(name, agenda)| Some((agenda.next()?.at, name))).min();
+        let live = self.agendas.iter().filter(|(name, _)| !self.alarms.is_paused(name));
+        let next = live.filter_map(|(name, agenda)| Some((agenda.next()?.at, name))).min();
         if let Some((at, name)) = next {
             line += &format!(", next {name} {}", from_now(at, now));
         }

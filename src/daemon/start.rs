@@ -4,19 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
-use super::configured::Configured;
+use super::configured::{Configured, in_short};
 use super::control::socket::{Handed, handed_over};
 use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
 use super::ground::Ground;
-use super::{accepted, journal, metrics, watch};
-use crate::config::{self, Loaded, Plan};
+use super::supervise::{Part, supervise};
+use super::{journal, metrics, watch};
+use crate::config::{self, Loaded, Plan, accepted};
 use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
 use crate::job::sweep::recover;
@@ -25,6 +29,9 @@ use crate::model::{Clock, SystemClock};
 
 /// How long notifications may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long what is dropped at the end may take.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is asked to stop.
 ///
@@ -37,8 +44,8 @@ pub fn serve(config: &Path) -> Result<()> {
         .build()
         .map_err(|e| from_io("cannot start the threads of the daemon", e))?;
     let served = runtime.block_on(work(config, handed));
-    // What still blocks a thread was told to stop and has had its time.
-    runtime.shutdown_background();
+    // What still runs was told to stop and has had its time; dropping it kills its children.
+    runtime.shutdown_timeout(LAST_MOMENT);
     served
 }
 
@@ -69,21 +76,57 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     let databases = if count == 1 { "database" } else { "databases" };
     journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
+    core.tell_of_broken_files();
     obey_signals(core.messages())?;
-    let (dir, changed) = (config.to_owned(), core.messages());
-    let watching = tokio::spawn(watch::watch(dir, move || changed.send(Message::Changed).is_ok()));
-    let (stop, desk) = (CancellationToken::new(), Arc::new(Front::of(&core)));
-    let measured: Arc<dyn metrics::Source> = desk.clone();
-    let serving = tokio::spawn(control::serve(socket, desk, Limits::default(), core.ground.started, stop.clone()));
+    let stop = CancellationToken::new();
+    let mut parts = JoinSet::new();
+    parts.spawn(supervise("the watch over the files", stop.clone(), watching(config, &core, &stop)));
+    let desk = Arc::new(Front::of(&core));
+    parts.spawn(supervise(
+        "the control server",
+        stop.clone(),
+        serving(Arc::new(socket), &desk, core.ground.started, &stop),
+    ));
     if let Some(listener) = listener {
-        tokio::spawn(metrics::serve(listener, measured, stop.clone()));
+        parts.spawn(supervise("the metrics server", stop.clone(), measuring(Arc::new(listener), &desk, &stop)));
     }
     core.run().await;
-    watching.abort();
     stop.cancel();
-    let _ = serving.await;
+    parts.join_all().await;
     core.alarms.close(LAST_WORDS).await;
     Ok(())
+}
+
+fn watching(config: &Path, core: &Core, stop: &CancellationToken) -> impl Fn() -> Part + use<> {
+    let (dir, changed, stop) = (config.to_owned(), core.messages(), stop.clone());
+    move || {
+        let (dir, changed, stop) = (dir.clone(), changed.clone(), stop.clone());
+        Box::pin(async move {
+            let tell = move || changed.send(Message::Changed).is_ok();
+            stop.run_until_cancelled(watch::watch(dir, tell)).await;
+        })
+    }
+}
+
+fn serving(
+    socket: Arc<Socket>,
+    desk: &Arc<Front>,
+    started: Timestamp,
+    stop: &CancellationToken,
+) -> impl Fn() -> Part + use<> {
+    let (desk, stop) = (Arc::clone(desk), stop.clone());
+    move || {
+        let (socket, desk) = (Arc::clone(&socket), Arc::clone(&desk));
+        Box::pin(control::serve(socket, desk, Limits::default(), started, stop.clone()))
+    }
+}
+
+fn measuring(listener: Arc<TcpListener>, desk: &Arc<Front>, stop: &CancellationToken) -> impl Fn() -> Part + use<> {
+    let (desk, stop) = (Arc::clone(desk), stop.clone());
+    move || {
+        let desk: Arc<Front> = Arc::clone(&desk);
+        Box::pin(metrics::serve(Arc::clone(&listener), desk, stop.clone()))
+    }
 }
 
 fn ground(config: &Path, state: &Arc<StateDir>) -> Result<Ground> {
@@ -113,16 +156,15 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
             Ok((plan, Configured::new(&warnings, None, now)))
         }
         Err(report) => {
-            let (errors, _) = report.counts();
-            tracing::error!("{}", report.render(false).trim_end());
-            let broken =
-                format!("{} has {errors} error{}", ground.config.display(), if errors == 1 { "" } else { "s" });
-            let Some(Loaded { plan, .. }) = accepted::last(&ground.state) else {
+            let Some(Loaded { plan, .. }) = accepted::last(&ground.state)? else {
+                tracing::error!("{}", report.render(false).trim_end());
+                let (errors, _) = report.counts();
+                let plural = if errors == 1 { "" } else { "s" };
+                let broken = format!("{} has {errors} error{plural}", ground.config.display());
                 return Err(Error::new(Kind::Configuration, broken)
                     .hint("see with `qbackd check`; there is no earlier one to run"));
             };
-            tracing::error!("{broken}: the last accepted configuration runs until it is mended");
-            Ok((plan, Configured::new(&report, Some(broken), now)))
+            Ok((plan, Configured::new(&report, Some(in_short(&report)), now)))
         }
     }
 }

@@ -12,12 +12,12 @@ use super::core::{Core, Message};
 use super::journal;
 use super::runs::{Done, Ended, Errand, Running, Ticket, Told, Wanted, What, how};
 use crate::config::Database;
-use crate::error::{Error, Kind, Result};
+use crate::error::{DEFECT, Error, Kind, Result};
 use crate::job::Scheduled;
 use crate::job::backup::backup;
 use crate::job::prune::{Act, prune};
 use crate::job::restore::restore_own;
-use crate::model::figures::figures;
+use crate::model::figures::{figures, took};
 use crate::model::{Name, RunId};
 
 /// A database that somebody else works on, a verb without the daemon, is tried again after this.
@@ -113,10 +113,8 @@ impl Core {
         });
         let (to, ending) = (self.messages(), name.clone());
         tokio::spawn(async move {
-            let result = task.await.unwrap_or_else(|_| {
-                Err(Error::failed(format!("the run of {ending} panicked"))
-                    .hint("this is a defect of qbackd; please report it"))
-            });
+            let result =
+                task.await.unwrap_or_else(|_| Err(Error::failed(format!("the run of {ending} panicked")).hint(DEFECT)));
             // A loop that is gone has nobody to tell.
             let notices = std::iter::from_fn(|| heard.try_recv().ok()).collect();
             let _ = to.send(Message::Ended(Box::new(Ended { database: ending, result, notices })));
@@ -160,18 +158,29 @@ impl Core {
                     self.alarms.run_ended(&plan, &running.database, &run, &notices);
                 }
             }
-            // It was refused before it began: somebody else works on the database, or the history cannot be written.
-            (Err(_), Err(e)) => {
-                tracing::warn!("{name}: {}", e.line());
-                self.refused.push_back(running.told.watch(&name));
-                if self.refused.len() > REFUSED {
-                    self.refused.pop_front();
-                }
-            }
+            (Err(_), Err(e)) => self.without_record(&running, e, again.map(|at| at.duration_since(now))),
             (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(told));
+        self.look_at_space(&running.database.policy.destinations);
         self.look(self.now());
+    }
+
+    /// A run was refused before it began: somebody else works on the database, or the history cannot be written. That is in no
+    /// history, so people are to hear of it in another way.
+    fn without_record(&mut self, running: &Running, error: &Error, again: Option<SignedDuration>) {
+        let (name, line) = (&running.database.name, error.line());
+        match (again, running.what) {
+            (Some(again), _) => tracing::warn!("{name}: {line}; again in {}", took(again)),
+            (None, What::Backup(_)) if !matches!(error.kind(), Kind::TryAgain | Kind::Interrupted) => {
+                self.alarms.not_begun(&self.plan, &running.database, error, self.now());
+            }
+            (None, _) => tracing::warn!("{name}: {line}"),
+        }
+        self.refused.push_back(running.told.watch(name));
+        if self.refused.len() > REFUSED {
+            self.refused.pop_front();
+        }
     }
 
     /// Plans another attempt, if there is to be one. Gives when.
@@ -183,6 +192,13 @@ impl Core {
         result: &Result<Done>,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        let primary = database.policy.destinations.first().map(|destination| &destination.name);
+        if let Ok(Done::Made(made)) = result
+            && Some(&made.destination) == primary
+            && let Some(agenda) = self.agendas.get_mut(name)
+        {
+            agenda.succeeded(now);
+        }
         let (Some(due), Err(error)) = (due, result) else { return None };
         let retry = &database.policy.retry;
         let (attempt, wait) = match error.kind() {
@@ -192,9 +208,8 @@ impl Core {
             _ => return None,
         };
         let at = now.saturating_add(wait).unwrap_or(now);
-        if let Some(agenda) = self.agendas.get_mut(name) {
-            agenda.retry(due.due, attempt, at, now);
-        }
+        // One that is in no file any more is not tried again.
+        self.agendas.get_mut(name)?.retry(due.due, attempt, at, now);
         Some(at)
     }
 }

@@ -42,20 +42,33 @@ impl Reader {
         Ok(all.into_iter().collect())
     }
 
-    /// The newest run of a database that was for an instant of its calendar.
+    /// The newest run of a database that was for an instant of its calendar. What a wrong clock made later than `believable`
+    /// counts only if there is nothing else.
     ///
     /// # Errors
     /// The history cannot be read.
-    pub fn last_due(&self, name: &Name) -> Result<Option<LastDue>> {
-        Ok(self.query(&last_due_sql(true), [name.as_str()], last_due_of)?.pop().map(|(_, last)| last))
+    pub fn last_due(&self, name: &Name, believable: Timestamp) -> Result<Option<LastDue>> {
+        let until = |limit: Timestamp| -> Result<Option<LastDue>> {
+            let found = self.query(&last_due_sql(true), params![name.as_str(), limit.as_millisecond()], last_due_of)?;
+            Ok(found.into_iter().next().map(|(_, last)| last))
+        };
+        match until(Timestamp::MAX)? {
+            Some(last) if last.due > believable => Ok(until(believable)?.or(Some(last))),
+            last => Ok(last),
+        }
     }
 
-    /// The same for every database that had one, in one question.
+    /// The same for every database that had one, in one question, or in two.
     ///
     /// # Errors
     /// The history cannot be read.
-    pub fn all_last_due(&self) -> Result<HashMap<Name, LastDue>> {
-        Ok(self.query(&last_due_sql(false), [], last_due_of)?.into_iter().collect())
+    pub fn all_last_due(&self, believable: Timestamp) -> Result<HashMap<Name, LastDue>> {
+        let until = |limit: Timestamp| self.query(&last_due_sql(false), [limit.as_millisecond()], last_due_of);
+        let mut found: HashMap<Name, LastDue> = until(Timestamp::MAX)?.into_iter().collect();
+        if found.values().any(|last| last.due > believable) {
+            found.extend(until(believable)?);
+        }
+        Ok(found)
     }
 
     /// The newest runs of a database, by what they say about it.
@@ -215,12 +228,9 @@ fn per_database(columns: &str, only: &str, order: &str, one: bool) -> String {
 }
 
 fn last_due_sql(one: bool) -> String {
-    per_database(
-        &format!("name, due, attempt, {SETTLED}, ended, id"),
-        "due IS NOT NULL",
-        "due DESC, attempt DESC, n DESC",
-        one,
-    )
+    let columns = format!("name, due, attempt, {SETTLED}, ended, id");
+    let only = format!("due IS NOT NULL AND due <= ?{}", if one { 2 } else { 1 });
+    per_database(&columns, &only, "due DESC, attempt DESC, n DESC", one)
 }
 
 type Place = fn(&mut Newest) -> &mut Option<Run>;

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -28,6 +29,8 @@ const MAX_CONTENT: u64 = 512;
 pub struct Lock {
     file: File,
     name: String,
+    /// For messages.
+    path: PathBuf,
 }
 
 /// Takes the lock of the database `name`; `None` if somebody else runs it now (see [`busy`]).
@@ -78,7 +81,7 @@ pub(super) fn take(state: &StateDir, name: &str) -> Result<Option<Lock>> {
     if !flock_within(&file, FlockOperation::NonBlockingLockExclusive, PROBE).explain(wrong)? {
         return Ok(None);
     }
-    let lock = Lock { file, name: name.to_owned() };
+    let lock = Lock { file, name: name.to_owned(), path: state.path().join(FOLDER).join(name) };
     lock.write(&format!("pid {}", std::process::id()))?;
     Ok(Some(lock))
 }
@@ -121,7 +124,7 @@ impl Lock {
     }
 
     fn write(&self, text: &str) -> Result<()> {
-        let what = || format!("cannot write the lock of {}", self.name);
+        let what = || format!("cannot write the lock {}", self.path.display());
         self.file.set_len(0).explain(what)?;
         self.file.write_all_at(text.as_bytes(), 0).explain(what)
     }

@@ -1,6 +1,7 @@
 //! Writing to the history: one thread owns the connection and does one short transaction after the other.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -14,7 +15,7 @@ use super::read::{FILE, number_of};
 use super::schema;
 use super::sql::explain;
 use super::{Ending, Level, Lock, NewRun, Reader, Run, StateDir, lock};
-use crate::error::{Error, Result, from_io};
+use crate::error::{DEFECT, Error, Result, from_io};
 use crate::model::{BackupId, Clock, Outcome, RunId};
 
 const DEAD: &str = "the process that ran it ended without a word: a crash, a kill or a loss of power";
@@ -64,7 +65,7 @@ impl History {
         let mut writer = Writer { db, lost: HashMap::new() };
         let writer = std::thread::Builder::new()
             .name("history".into())
-            .spawn(move || inbox.iter().for_each(|job| job(&mut writer)))
+            .spawn(move || inbox.iter().for_each(|job| work(job, &mut writer)))
             .map_err(|e| from_io("cannot start the history's thread", e))?;
         let history = Self {
             state,
@@ -271,13 +272,13 @@ impl History {
         let what = format!("cannot {what} in {}", self.path.display());
         match answer.recv() {
             Ok(done) => done.map_err(|e| explain(&self.path, what, e)),
-            Err(_) => Err(Error::failed(what).because("the history's thread has ended")),
+            Err(_) => Err(Error::failed(what).because("the history's thread panicked").hint(DEFECT)),
         }
     }
 
     fn post(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
-            // A thread that is gone shows in the answer that never comes.
+            // A job that is lost shows in the answer that never comes.
             let _ = jobs.send(job);
         }
     }
@@ -294,6 +295,13 @@ impl Drop for History {
             // A panic in there was printed; there is nobody to tell here.
             let _ = writer.join();
         }
+    }
+}
+
+/// One job that panics must not be the end of all recording; what it had begun is rolled back.
+fn work(job: Job, writer: &mut Writer) {
+    if catch_unwind(AssertUnwindSafe(|| job(writer))).is_err() {
+        tracing::error!("the history's thread panicked over one job and goes on: {DEFECT}");
     }
 }
 
@@ -314,4 +322,29 @@ fn count(n: Option<u64>) -> Option<i64> {
 fn json(list: &impl serde::Serialize) -> String {
     // A list of texts and numbers always has a JSON form.
     serde_json::to_string(list).unwrap_or_else(|_| "[]".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FixedClock;
+
+    #[test]
+    fn the_thread_outlives_a_job_that_panics_and_nothing_of_it_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = Arc::new(StateDir::prepare(&dir.path().join("state")).unwrap());
+        let clock = Arc::new(FixedClock::new(Timestamp::UNIX_EPOCH));
+        let (history, _) = History::open(state, "db1", clock).unwrap();
+        let add = "INSERT INTO databases (name, first_seen) VALUES ('shop', 0)";
+        let broken = history.call("break".into(), move |writer| -> rusqlite::Result<()> {
+            let change = writer.db.transaction()?;
+            change.execute(add, [])?;
+            panic!("a defect");
+        });
+        let said = broken.unwrap_err().line();
+        assert!(said.contains("cannot break in ") && said.contains("panicked"), "{said}");
+        assert_eq!(history.read().all_conditions().unwrap().len(), 0);
+        history.durably("go on".into(), move |db| db.execute(add, [])).unwrap();
+        assert_eq!(history.read().all_conditions().unwrap().len(), 1);
+    }
 }

@@ -9,7 +9,7 @@ use super::hooks::{About, Hooks};
 use super::limits::{Limits, within};
 use super::pausing::conclude;
 use super::prune::after_backup;
-use super::recorded::{Account, begin as begin_run, end};
+use super::recorded::{Account, begin as begin_run, end, unless_it_panics};
 use super::sweep::recover;
 use super::units::{self, Units};
 use crate::config::Database;
@@ -75,13 +75,16 @@ pub async fn backup(
     let run = begin_run(context, new, Some(&lock))?;
     let about = About { run: &run, kind: RunKind::Backup, backup: &at, destination: destination.as_str(), progress };
     let hooks = Hooks::new(context, Some(database), &about);
-    let manifest = make(context, database, &destination, &at, &run, &hooks, progress).await;
+    let manifest = unless_it_panics(make(context, database, &destination, &at, &run, &hooks, progress)).await;
     let made = manifest.map(|manifest| Made { manifest, destination });
     let made = end(context, &run, made.map_err(|e| e.during(format!("backup of {name} failed"))));
-    conclude(context, database, &run);
+    let noted = conclude(context, database, &run);
     match &made {
         Ok(made) => {
-            after_backup(context, database, &made.destination, &run, &lock).await;
+            // Whether anything may go depends on what was noted: this backup may be suspicious.
+            if noted {
+                after_backup(context, database, &made.destination, &run, &lock).await;
+            }
             hooks.after_backup(&made.manifest, &made.account()).await;
         }
         Err(error) => hooks.on_failure(error).await,
@@ -125,14 +128,13 @@ async fn make(
         progress.expect(found.estimate.unwrap_or(0));
         let draft = begin(context, &repository, at, packing, &found, progress).await?;
         progress.phase("dumping");
-        let published = match dump(&*engine, &found, &*draft, &work).await {
-            Ok((dump, artifacts)) => {
-                let manifest = manifest(context, database, at, found, dump, artifacts, recipients);
-                progress.quiet_phase("publishing");
-                draft.publish(&manifest).await.map(|()| manifest)
-            }
-            Err(e) => Err(e),
-        };
+        let published = unless_it_panics(async {
+            let (dump, artifacts) = dump(&*engine, &found, &*draft, &work).await?;
+            let manifest = manifest(context, database, at, found, dump, artifacts, recipients);
+            progress.quiet_phase("publishing");
+            draft.publish(&manifest).await.map(|()| manifest)
+        })
+        .await;
         if published.is_err() {
             draft.discard().await;
         }

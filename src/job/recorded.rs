@@ -1,9 +1,12 @@
 //! The record around every job: begun before anything can fail, ended whatever happens.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
 
 use super::{Context, Place, Wanted};
-use crate::error::{Error, Kind, Result};
+use crate::error::{DEFECT, Error, Kind, Result};
 use crate::history::{Ending, Level, Lock, NewRun};
 use crate::model::{Outcome, RunId, RunKind, Step};
 
@@ -24,7 +27,16 @@ pub async fn recorded<T: Account, F: Future<Output = Result<T>>>(
     work: impl FnOnce(RunId) -> F,
 ) -> Result<T> {
     let run = begin(context, new, lock)?;
-    end(context, &run, work(run.clone()).await)
+    end(context, &run, unless_it_panics(work(run.clone())).await)
+}
+
+/// A panic is a failure like any other: cleaned up after, recorded, counted, told.
+///
+/// # Errors
+/// The work's own, or that it panicked.
+pub(super) async fn unless_it_panics<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|_| Err(Error::failed("qbackd panicked; where and why is in its log").hint(DEFECT)))
 }
 
 /// Records that a run begins, for work that goes on after its end is recorded.

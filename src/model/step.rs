@@ -1,5 +1,5 @@
-//! The named steps of a backup, where a crash must lose nothing. Debug builds can be told to die at one of them, so that tests
-//! see what a power cut there leaves.
+//! The named steps of a backup, where a crash must lose nothing. Debug builds can be told to die or to panic at one of them, so
+//! that tests see what a power cut or a defect there leaves.
 
 /// A moment in the life of a backup run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,17 @@ impl Step {
     pub fn reached(self) {
         tracing::debug!(step = self.word(), "reached");
         #[cfg(debug_assertions)]
+        self.obey();
+    }
+
+    #[cfg(debug_assertions)]
+    #[expect(clippy::panic, reason = "a test asks for it")]
+    fn obey(self) {
+        assert!(
+            !std::env::var("QBACKD_PANIC_AT").is_ok_and(|word| word == self.word()),
+            "told to panic at {}",
+            self.word()
+        );
         if std::env::var("QBACKD_DIE_AT").is_ok_and(|word| word == self.word()) {
             // As a power cut would: no unwinding, no flush, nothing sent to anybody.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::{Error, Result};
+use crate::error::{DEFECT, Error, Result};
 use crate::model::{Artifact, ArtifactSink, ArtifactSource, BackupRef, Inlet, Manifest, Name, Progress};
 use crate::stage::{CompressionOptions, Identities, Recipients};
 
@@ -203,9 +203,7 @@ impl Listing {
 
 /// The result of a task; one that panicked is a failure like any other.
 fn joined<T>(result: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    result.unwrap_or_else(|_| {
-        Err(Error::failed("a part of the pipeline panicked").hint("this is a defect of qbackd; please report it"))
-    })
+    result.unwrap_or_else(|_| Err(Error::failed("a part of the pipeline panicked").hint(DEFECT)))
 }
 
 /// The first failure that is a cause; a consequence only if there is no cause.

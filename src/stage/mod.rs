@@ -19,7 +19,7 @@ pub use zstd::{Compress, Decompress};
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
+use crate::error::{DEFECT, Error, Result};
 use crate::model::{Inlet, Outlet, pipe};
 
 /// One part of a pipeline.
@@ -69,8 +69,7 @@ impl<T> Running<T> {
     pub async fn left(self) -> Result<T> {
         match self.left.await {
             Ok(result) => result,
-            Err(_) => Err(Error::failed(format!("the {} stage panicked", self.name))
-                .hint("this is a defect of qbackd; please report it")),
+            Err(_) => Err(Error::failed(format!("the {} stage panicked", self.name)).hint(DEFECT)),
         }
     }
 }

@@ -26,7 +26,7 @@ fn without_a_daemon_what_only_a_daemon_can_do_exits_with_69() {
     let socket = dir.path().join("control.sock");
     let config = format!("[daemon]\ncontrol_socket = \"{}\"\n[broken\n", socket.display());
     std::fs::write(dir.path().join("a.toml"), config).unwrap();
-    for args in [&["reload"][..], &["cancel", "shop"], &["diff"]] {
+    for args in [&["reload"][..], &["cancel", "shop"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qbackd"));
         command.args(args).arg("--config").arg(dir.path());
         let (code, out, err) = said(command);

@@ -38,11 +38,11 @@ fn what_a_run_was_due_for_is_known_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");
     let (history, _) = held(&path);
-    assert_eq!(history.read().last_due(&name("shop")).unwrap(), None);
+    assert_eq!(history.read().last_due(&name("shop"), Timestamp::MAX).unwrap(), None);
     ran(&history, due("shop", "2026-11-20T01:00:00Z", 1), Outcome::Succeeded);
     let first = ran(&history, due("shop", "2026-11-20T02:00:00Z", 1), Outcome::Failed);
     ran(&history, backup_of("shop"), Outcome::Succeeded);
-    let told = |history: &History| history.read().last_due(&name("shop")).unwrap().unwrap();
+    let told = |history: &History| history.read().last_due(&name("shop"), Timestamp::MAX).unwrap().unwrap();
     assert_eq!((told(&history).run, told(&history).outcome), (first, Some(Outcome::Failed)));
     let second = history.begin(due("shop", "2026-11-20T02:00:00Z", 2), None).unwrap();
     // An older instant, caught up later, does not hide the newer one.
@@ -54,16 +54,39 @@ fn what_a_run_was_due_for_is_known_after_a_restart() {
     let (history, _) = held(&path);
     let expected = LastDue { due: at("2026-11-20T02:00:00Z"), attempt: 2, outcome: None, ended: None, run: second };
     assert_eq!(told(&history), expected);
-    let all = history.read().all_last_due().unwrap();
+    let all = history.read().all_last_due(Timestamp::MAX).unwrap();
     assert_eq!((all.len(), &all[&name("shop")]), (2, &expected));
     assert_eq!(all[&name("blog")].outcome, Some(Outcome::Skipped));
+}
+
+#[test]
+fn what_a_wrong_clock_dated_into_the_future_counts_only_if_there_is_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (history, _) = held(&dir.path().join("state"));
+    for (database, instant) in [
+        ("shop", "2026-11-20T02:00:00Z"),
+        ("shop", "2036-01-01T02:00:00Z"),
+        ("blog", "2036-01-02T02:00:00Z"),
+        ("wiki", "2026-11-19T02:00:00Z"),
+    ] {
+        ran(&history, due(database, instant, 1), Outcome::Succeeded);
+    }
+    let (reader, believable) = (history.read(), at("2026-11-21T12:00:00Z"));
+    let all = reader.all_last_due(believable).unwrap();
+    for (database, expected) in
+        [("shop", "2026-11-20T02:00:00Z"), ("blog", "2036-01-02T02:00:00Z"), ("wiki", "2026-11-19T02:00:00Z")]
+    {
+        assert_eq!(all[&name(database)].due, at(expected));
+        assert_eq!(reader.last_due(&name(database), believable).unwrap().unwrap().due, at(expected));
+    }
+    assert_eq!(reader.all_last_due(at("2036-02-01T00:00:00Z")).unwrap()[&name("shop")].due, at("2036-01-01T02:00:00Z"));
 }
 
 #[test]
 fn a_scheduled_run_that_somebody_cancelled_counts_as_skipped_and_one_that_was_cut_short_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let (history, clock) = held(&dir.path().join("state"));
-    let told = |history: &History| history.read().last_due(&name("shop")).unwrap().unwrap().outcome;
+    let told = |history: &History| history.read().last_due(&name("shop"), Timestamp::MAX).unwrap().unwrap().outcome;
     let first = ran(&history, due("shop", "2026-11-20T01:00:00Z", 1), Outcome::Interrupted);
     assert_eq!(told(&history), Some(Outcome::Interrupted));
     history.event(Entry::cancel(clock.now(), &name("shop"), &first, "alice")).unwrap();

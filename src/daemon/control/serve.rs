@@ -28,7 +28,14 @@ const SHORT: Duration = Duration::from_secs(1);
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// Answers callers until `stop`, then ends the streams and gives other requests some seconds. `started` is when the daemon did.
-pub async fn serve(socket: Socket, desk: Arc<dyn Desk>, limits: Limits, started: Timestamp, stop: CancellationToken) {
+pub async fn serve(
+    socket: impl Into<Arc<Socket>>,
+    desk: Arc<dyn Desk>,
+    limits: Limits,
+    started: Timestamp,
+    stop: CancellationToken,
+) {
+    let socket = socket.into();
     let office = Office { desk, limits, started, stop: stop.clone() };
     let app = routes().with_state(office);
     let busy = Router::new().fallback(overloaded);
@@ -49,7 +56,7 @@ pub async fn serve(socket: Socket, desk: Arc<dyn Desk>, limits: Limits, started:
             }
         }
     }
-    drop(socket);
+    socket.remove();
     let _ = timeout(GRACE, open.tasks.join_all()).await;
 }
 

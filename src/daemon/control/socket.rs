@@ -116,12 +116,19 @@ async fn clear(path: &Path) -> Result<()> {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
+impl Socket {
+    /// Removes the file of a socket that was made here, so that nobody new comes.
+    pub(super) fn remove(&self) {
         let Some(made) = &self.made else { return };
         let ours = fs::symlink_metadata(&made.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == made.file);
         if ours && let Err(e) = fs::remove_file(&made.path) {
             tracing::warn!("cannot remove the control socket {}: {e}", made.path.display());
         }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
