@@ -68,6 +68,20 @@ fn an_owner_may_act_on_their_own_databases_and_no_other() {
     let seen: serde_json::Value = serde_json::from_slice(&seen.stdout).unwrap();
     let runs = seen["runs"].as_array().unwrap();
     assert!(!runs.is_empty() && runs.iter().all(|run| run["database"] == "shop"), "{seen}");
+    let watch = |user: &[&str], what: &str| {
+        let socket = bench.path("run/control.sock");
+        let mut command = Command::new("setpriv");
+        command
+            .args(user)
+            .args(["--inh-caps=-all", "--", "curl", "-sS", "--max-time", "30", "--unix-socket"])
+            .arg(socket);
+        let url = format!("http://qbackd/v1/runs/{what}/progress");
+        let output = command.args(["-o", "/dev/null", "-w", "%{http_code}", &url]).current_dir("/").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for what in ["blog", &blog] {
+        assert_eq!([ADA, ALICE, EVE].map(|user| watch(user, what)), ["200", "403", "403"], "{what}");
+    }
     let made = bench.listed();
     let of = |name: &str| made.iter().rfind(|id| id.starts_with(name)).unwrap().clone();
     let (shop, blog) = (of("shop/"), of("blog/"));

@@ -34,6 +34,18 @@ fn an_owner_without_the_keys_has_the_daemon_restore_their_database_and_no_other(
     let document: serde_json::Value = serde_json::from_slice(&document.stdout).unwrap();
     assert!(document["backup"].as_str().unwrap().starts_with("shop/"), "{document}");
 
+    // What was agreed to is not what would be replaced by now.
+    let post = |path: &str, body: &[&str]| {
+        let mut command = std::process::Command::new("curl");
+        command.args(["-sS", "--max-time", "30", "--unix-socket"]).arg(bench.path("run/control.sock")).args(body);
+        String::from_utf8(command.arg(format!("http://qbackd/v1/{path}")).output().unwrap().stdout).unwrap()
+    };
+    let begun = post("restore", &["-d", r#"{"what": "shop", "overwrite": true, "agreed": ["something else"]}"#]);
+    let begun: serde_json::Value = serde_json::from_str(&begun).unwrap();
+    let followed = post(&format!("runs/{}/progress", begun["run"].as_str().unwrap()), &[]);
+    let last = followed.lines().last().unwrap();
+    assert!(last.contains("\"try-again\"") && last.contains("is not what it was a moment ago"), "{followed}");
+
     // Neither another's database nor another place, nor somebody who owns nothing.
     assert_eq!(typed(&bench, ALICE, &["restore", "blog", "--yes"]).status.code(), Some(77));
     assert_eq!(typed(&bench, EVE, &["restore", "shop", "--yes"]).status.code(), Some(77));
