@@ -1,24 +1,19 @@
 //! Reload, on one path: read all -> validate -> compare -> swap -> report. Start-up is the same from nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::agenda::{Agenda, believable};
+use super::agenda::Agenda;
 use super::configured::{Answer, Fingerprint, Read, fingerprint, in_short};
 use super::core::{Core, Message};
+use super::facts::Facts;
 use super::ground::Ground;
 use super::journal;
 use crate::config::{self, Diff, Loaded, Plan, Report, accepted};
 use crate::control;
-use crate::error::Result;
-use crate::history::{LastDue, Newest};
 use crate::job::standing::last_success;
 use crate::model::{Event, Name, Notice};
 use crate::schedule;
-
-/// So many new databases are few.
-const ONE_BY_ONE: usize = 16;
 
 impl Core {
     /// Has the files read. Nothing else waits for that.
@@ -156,29 +151,6 @@ impl Core {
             let agenda = Agenda::new(database, &self.zone, facts.last.get(name), proven, now);
             self.agendas.insert(name.clone(), agenda);
         }
-    }
-}
-
-/// What the history knows of databases that are new to the daemon.
-#[derive(Default)]
-pub(super) struct Facts {
-    last: HashMap<Name, LastDue>,
-    newest: HashMap<Name, Newest>,
-}
-
-impl Facts {
-    /// A few are looked up one by one; of more, all that the history knows is read at once.
-    pub(super) fn of(ground: &Ground, names: &[Name]) -> Result<Self> {
-        let (reader, until) = (ground.history.read(), believable(ground.clock.now()));
-        if names.len() > ONE_BY_ONE {
-            return Ok(Self { last: reader.all_last_due(until)?, newest: reader.all_newest()? });
-        }
-        let mut facts = Self::default();
-        for name in names {
-            facts.last.extend(reader.last_due(name, until)?.map(|last| (name.clone(), last)));
-            facts.newest.insert(name.clone(), reader.newest(name)?);
-        }
-        Ok(facts)
     }
 }
 
