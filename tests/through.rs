@@ -10,8 +10,9 @@ mod look;
 mod permissions;
 mod restore;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 
@@ -60,6 +61,13 @@ impl Shop {
     /// A verb that goes on beside the test.
     fn begin(&self, args: &[&str]) -> Verb {
         Verb::of(self.command(args))
+    }
+
+    /// A request of one's own, of which nothing is read yet.
+    fn dial(&self, request: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(self.path("run/control.sock")).unwrap();
+        stream.write_all(format!("{request} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+        stream
     }
 
     /// The newest run.

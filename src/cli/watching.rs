@@ -86,6 +86,6 @@ fn detached<'a>(runs: impl Iterator<Item = &'a Handle>) -> Error {
     let runs: Vec<&Handle> = runs.collect();
     let list = runs.iter().map(|run| named(run)).collect::<Vec<_>>().join(", ");
     let name = runs.first().map_or("NAME", |run| run.database.as_str());
-    Error::new(Kind::Interrupted, format!("not watched any more; in the daemon goes on {list}"))
+    Error::new(Kind::Interrupted, format!("no longer watched; the daemon goes on with {list}"))
         .hint(format!("`qbackd status {name}` shows it, `qbackd cancel {name}` ends it"))
 }

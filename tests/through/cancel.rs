@@ -1,7 +1,9 @@
 //! `cancel`: of what runs, of what waits, of what the schedule wanted; and that none of it comes back by itself.
 
+use std::io::Read;
+
 use super::{SLOW, quick, slow};
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, until};
 
 /// A calendar that comes once a year: only the first backup of all is due before.
 const YEARLY: &str = "full = '0 0 1 1 *'\n";
@@ -49,7 +51,11 @@ fn what_waits_is_taken_out_of_the_queue_and_recorded() {
     bench.ok(&["backup", "shop", "--no-block"]);
     bench.begun();
     let verb = bench.begin(&["backup", "blog"]);
-    bench.stands("blog waits", |_| bench.run(&["backup", "blog", "--no-block"]).status.code() == Some(75));
+    until("blog waits", || {
+        let mut answer = [0; 12];
+        bench.dial("GET /v1/runs/blog/progress").read_exact(&mut answer).unwrap();
+        (answer == *b"HTTP/1.1 200").then_some(())
+    });
     assert_eq!(bench.ok(&["cancel", "blog"]), "blog: cancelled\n");
     let (code, _, err) = verb.ends();
     assert_eq!(code, Some(130), "{err}");
@@ -98,4 +104,17 @@ fn a_scheduled_run_that_waited_is_cancelled_for_good_too_and_one_that_died_is_no
     daemon.says("blog: ok");
     daemon.is_told("STATUS=2 databases, next blog in ");
     assert!(!daemon.log().iter().any(|line| line.contains("shop: backup started")), "{:?}", daemon.log());
+}
+
+#[test]
+fn a_retry_that_waits_for_its_time_is_no_run_to_cancel() {
+    let bench = quick();
+    bench.edit("dump = ['echo', 'hello']", "dump = ['false']\nretry = { attempts = 3, after = '1h' }");
+    bench.edit("[policy.plain]", &format!("[policy.plain]\n{YEARLY}"));
+    let daemon = Daemon::start(&bench);
+    daemon.says("shop: backup failed");
+    let said = bench.fails(1, &["cancel", "shop"]);
+    assert!(said.contains("nothing of shop runs or waits in the daemon"), "{said}");
+    let next = bench.status()["databases"][0]["next"].as_str().unwrap().to_owned();
+    assert!(!next.contains("-01-01T"), "the retry still comes: {next}");
 }
