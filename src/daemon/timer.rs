@@ -90,7 +90,7 @@ mod tests {
 
     async fn start() -> (Timer, UnboundedReceiver<Timestamp>) {
         let (to, fired) = unbounded_channel();
-        (Timer::start(move |second| drop(to.send(second))).await.unwrap(), fired)
+        (Timer::start(move |second| to.send(second).unwrap_or_default()).await.unwrap(), fired)
     }
 
     #[tokio::test(flavor = "multi_thread")]
