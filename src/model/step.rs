@@ -48,7 +48,6 @@ impl Step {
     }
 
     #[cfg(debug_assertions)]
-    #[expect(clippy::panic, reason = "a test asks for it")]
     fn obey(self) {
         assert!(
             !std::env::var("QBACKD_PANIC_AT").is_ok_and(|word| word == self.word()),
