@@ -114,7 +114,7 @@ async fn a_run_is_watched_from_its_place_in_the_queue_to_its_end_with_error_hint
     let house = House::new().await;
     let client = house.client().await;
     let ask = Backup { names: vec![name("shop")], ..Backup::default() };
-    let runs = client.backup(&ask).await.unwrap();
+    let runs = client.backup(&ask).await.unwrap().runs;
     assert_eq!((runs.len(), runs[0].database.as_str(), &runs[0].run), (1, "shop", &None));
     let mut follow = client.progress("shop").await.unwrap();
     let first = follow.next().await.unwrap().unwrap();
@@ -138,7 +138,7 @@ async fn a_run_is_watched_from_its_place_in_the_queue_to_its_end_with_error_hint
     assert_eq!((tick.phase.as_str(), tick.expected, tick.attempt, tick.run.as_ref()), ("dump", 100, 2, Some(&run)));
 
     let error = Error::new(Kind::Unavailable, "cannot dump shop").because("no such tool").hint("install it");
-    let ended = Ended { outcome: Outcome::Failed, error: Some(Problem::from(&error)), made: None };
+    let ended = Ended { error: Some(Problem::from(&error)), ..Ended::new(Outcome::Failed) };
     house.desk.stage.send_modify(|stage| stage.ended = Some(ended));
     let last = timeout(LIMIT, follow.next()).await.unwrap().unwrap().unwrap().ended.unwrap();
     let back = Error::from(last.error.unwrap());

@@ -21,6 +21,7 @@
 
 mod support;
 
+mod alarms;
 mod architecture;
 mod bad_input;
 mod by_hand;
@@ -44,7 +45,9 @@ mod notify;
 mod order;
 mod pipeline;
 mod plugin;
+mod reload;
 mod retention;
 mod secrets;
 mod status;
 mod systemd;
+mod through;

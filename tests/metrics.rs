@@ -47,7 +47,7 @@ fn figures() -> Figures {
     });
     let mut status: Status = serde_json::from_value(status).unwrap();
     let started = Timestamp::from_second(1_700_000_000).unwrap();
-    status.daemon = Some(Build { version: "1.2.3".into(), api: "v1".into(), pid: 1, started });
+    status.daemon = Some(Build { version: "1.2.3".into(), api: "v1".into(), pid: 1, config: None, started });
     let mut counters = Counters::default();
     let [shop, blog] = ["shop", "blog"].map(|name| name.parse().unwrap());
     counters.ended(&shop, RunKind::Backup, Outcome::Succeeded, 250_000);

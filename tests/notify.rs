@@ -149,6 +149,6 @@ fn a_rule_says_who_is_told_of_what_and_nobody_is_told_twice() {
         notify::wanted(&rules, event, find).iter().map(|n| n.name.to_string()).collect()
     };
     assert_eq!(told(Event::Failed), ["ops", "pager", "check"]);
-    assert_eq!(told(Event::Recovered), ["ops", "check"]);
+    assert_eq!(told(Event::Recovered), ["ops"], "to a check it is a success, which it is told");
     assert_eq!(told(Event::Succeeded), ["check"], "a check that hears of no success raises an alarm of its own");
 }

@@ -6,12 +6,14 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
 
-use super::{Global, ground, output, owner, progress, report, signals};
+use super::{Global, daemon, ground, output, owner, progress, report, signals, watching};
 use crate::config::Database;
+use crate::control::{self, Client, Ended, Made};
 use crate::error::{Error, Kind, Result};
-use crate::job::Context;
-use crate::job::backup::{Made, backup};
+use crate::job::backup::backup;
+use crate::job::{Context, pausing};
 use crate::model::{BackupType, Event, Name, Progress};
 
 /// Back up databases now.
@@ -19,8 +21,10 @@ use crate::model::{BackupType, Event, Name, Progress};
 /// Dumps, compresses, encrypts and stores each database as its policy says, and
 /// publishes the backup only when all of it is proven: the tool ended well, every
 /// byte was counted and hashed, the destination holds what was sent. Exits with
-/// 75 if another run of the database is going on. Ctrl-C cancels; nothing half is
-/// left to be seen.
+/// 75 if another run of the database is going on.
+///
+/// Where a daemon runs, it does the work, and Ctrl-C only ends the watching.
+/// Alone, Ctrl-C cancels; nothing half is left to be seen.
 ///
 /// Examples:
 ///   qbackd backup shop
@@ -62,6 +66,9 @@ struct Failed {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if let Some(daemon) = daemon::find(global)? {
+        return signals::block_on_looking(|cancel| async move { ask(&daemon, args, global, cancel).await });
+    }
     if args.no_block {
         return Err(Error::new(Kind::Unavailable, "there is no daemon to hand the work to")
             .hint("without --no-block the backup is made here and now"));
@@ -76,13 +83,46 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     })
 }
 
+/// Has the daemon back up, and watches.
+async fn ask(daemon: &Client, args: &Args, global: &Global, cancel: CancellationToken) -> Result<()> {
+    let Args { names, all, kind, to, .. } = args;
+    let ask = control::Backup { names: names.clone(), all: *all, kind: *kind, to: to.clone() };
+    let started = tokio::select! {
+        started = daemon.backup(&ask) => started?,
+        () = cancel.cancelled() => return Err(Error::interrupted()),
+    };
+    started.warnings.iter().for_each(|warning| output::warn(&output::clean(warning)));
+    if args.no_block {
+        if global.json {
+            return output::json(&started);
+        }
+        let run =
+            |handle: &control::Handle| handle.run.as_ref().map_or_else(String::new, |run| format!(" as run {run}"));
+        return started
+            .runs
+            .iter()
+            .try_for_each(|one| output::line(&format!("{}: accepted{}", one.database, run(one))));
+    }
+    let show = |name: &Name, ended: &Ended| {
+        ended.warnings.iter().for_each(|warning| output::warn(&output::clean(&format!("{name}: {warning}"))));
+        match &ended.made {
+            Some(made) if !global.json => output::line(&told(made)),
+            _ => Ok(()),
+        }
+    };
+    let ended = watching::watch(daemon, &started.runs, &cancel, show).await?;
+    let made = |ended: Result<Ended>| ended.and_then(watching::result).map(|ended| ended.made.map(|made| *made));
+    finish(ended.into_iter().map(|(name, ended)| (name, made(ended))).collect(), global)
+}
+
 fn chosen(context: &Context, args: &Args) -> Result<Vec<Arc<Database>>> {
-    let databases: Vec<Arc<Database>> = if args.all {
+    let mut databases: Vec<Arc<Database>> = if args.all {
         context.plan.databases.values().filter(|database| database.policy.enabled).cloned().collect()
     } else {
         args.names.iter().map(|name| context.database(name)).collect::<Result<_>>()?
     };
-    let databases = not_paused(context, databases, args.all)?;
+    let warnings = pausing::leave_out_paused(context.history.read(), &mut databases, args.all)?;
+    warnings.iter().for_each(|warning| output::warn(&output::clean(warning)));
     if databases.is_empty() {
         return Err(Error::new(Kind::Usage, "there is no database to back up")
             .hint("name one in the configuration: [database.NAME]"));
@@ -94,21 +134,6 @@ fn chosen(context: &Context, args: &Args) -> Result<Vec<Arc<Database>>> {
                 .because(format!("the engine {} makes full backups only", database.engine.name)));
         }
     }
-    Ok(databases)
-}
-
-/// With `--all`, without those that are paused. One that is named is backed up all the same, and that is said.
-fn not_paused(context: &Context, mut databases: Vec<Arc<Database>>, all: bool) -> Result<Vec<Arc<Database>>> {
-    let known = context.history.read().all_conditions()?;
-    databases.retain(|database| {
-        let name = &database.name;
-        let Some(pause) = known.get(name).and_then(|known| known.pause.as_ref()) else { return true };
-        let why = if pause.why.is_empty() { String::new() } else { format!(" ({})", output::clean(&pause.why)) };
-        let done =
-            if all { format!("left out; `qbackd resume {name}` ends that") } else { "backed up all the same".into() };
-        output::warn(&format!("{name} is paused by {}{why}: {done}", pause.by));
-        !all
-    });
     Ok(databases)
 }
 
@@ -125,18 +150,29 @@ async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, glo
                 output::warn(&format!("{}: {}", database.name, notice.text));
             }
         }
+        let made = made.map(|made| {
+            let destination = made.destination.to_string();
+            Made { manifest: made.manifest, called: context.called(&destination), destination }
+        });
         if let (Ok(made), false) = (&made, global.json) {
-            output::line(&told(made, &context.called(made.destination.as_str())))?;
+            output::line(&told(made))?;
         }
-        Ok((database.name.clone(), made))
+        Ok((database.name.clone(), made.map(Some)))
     });
-    let ended: Vec<Result<(Name, Result<Made>)>> =
+    let ended: Vec<Result<_>> =
         progress::watch(&watched, stream::iter(runs).buffer_unordered(parallel).collect()).await;
+    finish(ended.into_iter().collect::<Result<_>>()?, global)
+}
+
+/// Tells how all of them ended. Of one that succeeded nothing may be left to tell: its backup is gone already.
+fn finish(ended: Vec<(Name, Result<Option<Made>>)>, global: &Global) -> Result<()> {
     let (mut printed, mut errors) = (Printed { backups: Vec::new(), failed: Vec::new() }, Vec::new());
-    for ended in ended {
-        match ended? {
-            (_, Ok(made)) => printed.backups.push(report::Backup::new(&made.manifest, made.destination.as_str())),
-            (database, Err(e)) => {
+    for (database, made) in ended {
+        match made {
+            Ok(Some(made)) => printed.backups.push(report::Backup::new(&made.manifest, &made.destination)),
+            Ok(None) if global.json => {}
+            Ok(None) => output::line(&format!("{database}: ok"))?,
+            Err(e) => {
                 printed.failed.push(Failed { database, error: e.line(), hint: e.remedy().map(Into::into) });
                 errors.push(e);
             }
@@ -153,9 +189,9 @@ async fn work(context: &Context, databases: Vec<Arc<Database>>, args: &Args, glo
     last.map_or(Ok(()), Err)
 }
 
-fn told(made: &Made, at: &str) -> String {
+fn told(made: &Made) -> String {
     let manifest = &made.manifest;
-    let mut text = format!("{} at {}: ok: {}", manifest.reference(), at, report::figures(manifest));
+    let mut text = format!("{} at {}: ok: {}", manifest.reference(), made.called, report::figures(manifest));
     for note in &manifest.notes {
         text.push_str(&format!("\n  note: {}", output::clean(note)));
     }

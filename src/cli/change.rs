@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Global, ground, output, owner};
-use crate::control::Changed;
-use crate::error::Result;
+use super::{Global, daemon, ground, output, owner, signals};
+use crate::control::{Changed, Client};
+use crate::error::{Error, Result};
 use crate::history::History;
 use crate::job::overview::{Live, one};
 use crate::model::Name;
@@ -18,7 +18,8 @@ struct Printed {
     databases: Vec<Changed>,
 }
 
-/// Changes databases: `work` gets the history, a name, who asks, and the time; it gives what was done, for people.
+/// Changes databases. A daemon is asked by `ask`; alone `work` gets the history, a name, who asks, and the time, and gives what was
+/// done, for people.
 ///
 /// # Errors
 /// A name is unknown, and nothing was changed; a change cannot be recorded.
@@ -27,7 +28,43 @@ pub(super) fn change(
     names: &[Name],
     global: &Global,
     work: impl Fn(&History, &Name, &str, Timestamp) -> Result<String>,
+    ask: impl AsyncFn(&Client, &Name) -> Result<Changed>,
 ) -> Result<()> {
+    let databases = match daemon::find(global)? {
+        Some(daemon) => signals::block_on_looking(|cancel| async move {
+            tokio::select! {
+                done = each(&daemon, names, ask) => done,
+                () = cancel.cancelled() => Err(Error::interrupted()),
+            }
+        })?,
+        None => alone(verb, names, global, work)?,
+    };
+    if global.json {
+        return output::json(&Printed { databases });
+    }
+    databases.iter().try_for_each(|done| output::line(&output::clean(&format!("{}: {}", done.database, done.text))))
+}
+
+async fn each(
+    daemon: &Client,
+    names: &[Name],
+    ask: impl AsyncFn(&Client, &Name) -> Result<Changed>,
+) -> Result<Vec<Changed>> {
+    // A name that is unknown is found before anything is changed.
+    daemon.status(names).await?;
+    let mut done = Vec::new();
+    for name in names {
+        done.push(ask(daemon, name).await?);
+    }
+    Ok(done)
+}
+
+fn alone(
+    verb: &str,
+    names: &[Name],
+    global: &Global,
+    work: impl Fn(&History, &Name, &str, Timestamp) -> Result<String>,
+) -> Result<Vec<Changed>> {
     let plan = ground::plan(global)?;
     owner::become_owner(&plan.daemon.state_dir)?;
     let context = ground::context(plan, verb, CancellationToken::new())?;
@@ -37,15 +74,12 @@ pub(super) fn change(
     for name in names {
         one(&context.plan, Some(reader), name, &live, context.clock.now())?;
     }
-    let mut printed = Printed { databases: Vec::new() };
+    let mut databases = Vec::new();
     for name in names {
         let now = context.clock.now();
         let text = work(&context.history, name, &who, now)?;
         let state = one(&context.plan, Some(reader), name, &live, now)?.state.to_string();
-        printed.databases.push(Changed { database: name.clone(), state, text });
+        databases.push(Changed { database: name.clone(), state, text });
     }
-    if global.json {
-        return output::json(&printed);
-    }
-    printed.databases.iter().try_for_each(|done| output::line(&format!("{}: {}", done.database, done.text)))
+    Ok(databases)
 }

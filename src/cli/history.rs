@@ -8,8 +8,9 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Global, human, output, signals};
+use super::{Global, daemon, human, output, signals};
 use crate::config;
+use crate::control::{self, Client, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Filter, Line, Reader, Run, StateDir};
 use crate::model::{Clock, Outcome, Size, SystemClock};
@@ -60,6 +61,14 @@ struct Book {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if let Some(daemon) = daemon::find(global)? {
+        return signals::block_on_looking(|cancel| async move {
+            tokio::select! {
+                told = through(&daemon, args, global) => told,
+                () = cancel.cancelled() => Ok(()),
+            }
+        });
+    }
     let Some(book) = Book::open(global)? else {
         return nothing(args, global);
     };
@@ -67,9 +76,49 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         (Subject::Runs(filter), false) => show_runs(&book.runs(&filter, args.count)?, global),
         (Subject::One(run), false) => show_one(&run, &book.reader.lines(&run.id, 0)?, global),
         (Subject::Runs(filter), true) => {
-            signals::block_on(|cancel| follow_runs(&book, filter, args.count, global, cancel))
+            signals::block_on_looking(|cancel| follow_runs(&book, filter, args.count, global, cancel))
         }
-        (Subject::One(run), true) => signals::block_on(|cancel| follow_one(&book, *run, global, cancel)),
+        (Subject::One(run), true) => signals::block_on_looking(|cancel| follow_one(&book, *run, global, cancel)),
+    }
+}
+
+/// What the daemon tells: runs, or one run and its lines, and what is added to them.
+async fn through(daemon: &Client, args: &Args, global: &Global) -> Result<()> {
+    let ask = control::History { what: args.what.clone(), count: args.count, follow: args.follow };
+    let mut told = daemon.history::<Run, Line>(&ask).await?;
+    let (mut runs, mut lines) = (Vec::new(), Vec::new());
+    // A run that was asked for by its id is told before its lines; everything else is the runs of a database, or of all.
+    let by_id = |run: &Run| args.what.as_ref().is_some_and(|what| run.database.as_str() != what);
+    while let Some(entry) = told.next().await? {
+        match entry {
+            Entry::Error(problem) => return Err(problem.into()),
+            Entry::Run(run) if args.follow => match by_id(&run) {
+                false => follow_run(&run, global)?,
+                true if !runs.is_empty() => return follow_end(&run, global),
+                true => {
+                    if !global.json {
+                        head(&run)?;
+                    }
+                    runs.push(run);
+                }
+            },
+            Entry::Line(line) if args.follow => follow_line(&line, global)?,
+            Entry::Run(run) => runs.push(run),
+            Entry::Line(line) => lines.push(line),
+        }
+        if output::stdout_is_gone() {
+            return Ok(());
+        }
+    }
+    if args.follow {
+        return Err(Error::new(Kind::Unavailable, "the daemon ended").hint("`systemctl status qbackd` tells how it is"));
+    }
+    match runs.first().filter(|run| by_id(run)) {
+        Some(run) => show_one(run, &lines, global),
+        None => {
+            runs.reverse();
+            show_runs(&runs, global)
+        }
     }
 }
 
@@ -94,26 +143,19 @@ impl Book {
         {
             return Ok(Subject::Runs(filter));
         }
-        self.reader.run(what).and_then(|run| self.settled(run)).map(|run| Subject::One(Box::new(run))).map_err(|e| {
-            if e.kind() == Kind::NotFound && !e.line().contains("more than one") { unknown(what) } else { e }
-        })
+        self.reader
+            .run(what)
+            .and_then(|run| self.reader.settled(&self.state, run))
+            .map(|run| Subject::One(Box::new(run)))
+            .map_err(
+                |e| {
+                    if e.kind() == Kind::NotFound && !e.line().contains("more than one") { unknown(what) } else { e }
+                },
+            )
     }
 
     fn runs(&self, filter: &Filter, count: usize) -> Result<Vec<Run>> {
-        self.reader.recent(filter, count)?.into_iter().map(|run| self.settled(run)).collect()
-    }
-
-    /// A run that died has no end until the next run records it; what it is can be told already.
-    fn settled(&self, mut run: Run) -> Result<Run> {
-        if run.outcome.is_none() && !self.reader.alive(&self.state, &run)? {
-            // It may have ended between the two looks.
-            run = self.reader.run(run.id.as_str())?;
-            if run.outcome.is_none() {
-                run.outcome = Some(Outcome::Interrupted);
-                run.error = Some("its process died".into());
-            }
-        }
-        Ok(run)
+        self.reader.recent(filter, count)?.into_iter().map(|run| self.reader.settled(&self.state, run)).collect()
     }
 }
 
@@ -241,16 +283,11 @@ async fn follow_runs(
     let mut looks = looks();
     let mut wanted = count;
     while next(&mut looks, &cancel).await {
-        let now = SystemClock.now();
         for run in book.runs(&filter, wanted)?.into_iter().rev() {
             if !shown.insert((run.id.clone(), run.outcome.is_some())) {
                 continue;
             }
-            if global.json {
-                output::json_line(&run)?;
-            } else {
-                output::line(&output::clean(&row(&run, now).join("  ")))?;
-            }
+            follow_run(&run, global)?;
         }
         wanted = WITHIN_ONE_LOOK;
     }
@@ -266,20 +303,40 @@ async fn follow_one(book: &Book, run: Run, global: &Global, cancel: Cancellation
     let mut looks = looks();
     while next(&mut looks, &cancel).await {
         // Asked before the lines: what an ended run said is all there.
-        run = book.settled(book.reader.run(run.id.as_str())?)?;
+        run = book.reader.settled(&book.state, book.reader.run(run.id.as_str())?)?;
         for line in book.reader.lines(&run.id, last)? {
             last = line.number;
-            if global.json { output::json_line(&line)? } else { said(&line)? }
+            follow_line(&line, global)?;
         }
         if run.outcome.is_some() {
-            let how = match &run.error {
-                Some(error) => format!("{}: {error}", outcome(&run)),
-                None => outcome(&run).to_owned(),
-            };
-            return if global.json { output::json_line(&run) } else { output::line(&output::clean(&how)) };
+            return follow_end(&run, global);
         }
     }
     Ok(())
+}
+
+/// A run that is new, or has ended, on one line.
+fn follow_run(run: &Run, global: &Global) -> Result<()> {
+    if global.json {
+        return output::json_line(run);
+    }
+    output::line(&output::clean(&row(run, SystemClock.now()).join("  ")))
+}
+
+fn follow_line(line: &Line, global: &Global) -> Result<()> {
+    if global.json { output::json_line(line) } else { said(line) }
+}
+
+/// The last that is told of a run that was followed.
+fn follow_end(run: &Run, global: &Global) -> Result<()> {
+    if global.json {
+        return output::json_line(run);
+    }
+    let how = match &run.error {
+        Some(error) => format!("{}: {error}", outcome(run)),
+        None => outcome(run).to_owned(),
+    };
+    output::line(&output::clean(&how))
 }
 
 fn looks() -> tokio::time::Interval {

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     output::line(&format!(
         "\nwritten:\n  {}\n  {}\n  {}   the key\n\nnext:\n  \
          1. store a copy of {} elsewhere\n  2. name a database in {}: an example is in it\n  \
-         3. qbackd check{shown}\n  4. qbackd backup --all{shown}",
+         3. qbackd check{shown}\n  4. qbackd backup --all{shown}\n  5. systemctl enable --now qbackd",
         main.display(),
         recipients.display(),
         identity.display(),
@@ -107,7 +107,7 @@ fn configuration(root: &Path, recipients: &Path, identity: &Path) -> Result<Stri
     let (root, recipients, identity) = (quoted(root)?, quoted(recipients)?, quoted(identity)?);
     Ok(format!(
         r#"# The configuration of qbackd. All *.toml files of this folder are one document.
-# After an edit: `qbackd check`.
+# After an edit: `qbackd check`; the daemon sees it by itself, or by `systemctl reload qbackd`.
 
 # Where backups live. Another [destination.NAME] can be a bucket, a share, another disk.
 [destination.local]
@@ -126,8 +126,16 @@ identity_files = [{identity}]
 [policy.nightly]
 destinations = ["local"]
 encryption = "default"
-# full = "02:00"                       # when; without it backups are made by hand: qbackd backup NAME
-# keep = {{ daily = 7, weekly = 4 }}     # without it everything is kept
+full = "02:00"                         # when the daemon makes backups; without it they are made by hand
+keep = {{ daily = 7, weekly = 4 }}       # what is older goes, never the newest; without it everything is kept
+# notify = "ops"                       # who is told when something is wrong
+
+# A way to tell people; there are chats, webhooks and commands too. Try it: `qbackd notify test ops`.
+# [notify.ops]
+# type = "email"
+# server = "localhost:25"
+# from = "qbackd@example.org"
+# to = ["ops@example.org"]
 
 # What is backed up. Take the # away and make it yours.
 # [database.shop]

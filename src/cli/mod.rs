@@ -36,6 +36,7 @@ pub mod signals;
 mod status;
 mod r#try;
 mod verify;
+mod watching;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

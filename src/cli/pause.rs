@@ -2,6 +2,7 @@
 
 use super::Global;
 use super::change::change;
+use crate::control::Pause;
 use crate::error::Result;
 use crate::job::pausing::pause;
 use crate::model::Name;
@@ -27,7 +28,12 @@ pub(super) struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    change("pause", &args.names, global, |history, name, who, now| {
-        pause(history, name, who, args.reason.as_deref(), now)
-    })
+    let ask = Pause { reason: args.reason.clone() };
+    change(
+        "pause",
+        &args.names,
+        global,
+        |history, name, who, now| pause(history, name, who, args.reason.as_deref(), now),
+        async |daemon, name| daemon.pause(name, &ask).await,
+    )
 }

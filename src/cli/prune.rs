@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::{Global, ask, ground, human, output, owner, signals};
+use super::{Global, ask, daemon, ground, human, output, owner, signals};
 use crate::config::Database;
+use crate::control::retention::{AtDestination, Judged, OfDatabase};
+use crate::control::{Client, Going, Problem, Prune, Pruned};
 use crate::error::{Error, Result};
 use crate::job::Context;
-use crate::job::prune::{Act, AtDestination, Judged, Pruned, prune};
+use crate::job::context::Scratch;
+use crate::job::prune::{Act, prune_each};
 use crate::model::{Clock, Name, Size, SystemClock};
-use crate::retention::{Reason, Verdict};
+
+/// So many agreed ids go into one request, which may have 64 KiB.
+const AT_ONCE: usize = 500;
 
 /// Delete the backups that no rule keeps.
 ///
@@ -37,16 +40,53 @@ pub(super) struct Args {
     pub(super) yes: bool,
 }
 
-#[derive(Serialize)]
-struct Printed<'a> {
-    dry_run: bool,
-    databases: &'a [Pruned],
-    /// What the deleted backups took, or with --dry-run what those that would be deleted take.
-    freed_bytes: u64,
+/// Who prunes.
+enum Shears {
+    Daemon(Client),
+    Alone { context: Context, databases: Vec<Arc<Database>>, _guard: Option<Scratch> },
+}
+
+impl Shears {
+    /// All of it, explained or done.
+    async fn all(&self, args: &Args, dry_run: bool) -> Result<Pruned> {
+        match self {
+            Self::Daemon(daemon) => {
+                let names = args.name.iter().cloned().collect();
+                daemon.prune(&Prune { names, dry_run, only: None }).await
+            }
+            Self::Alone { context, databases, .. } => {
+                Ok(prune_each(context, databases, if dry_run { Act::DryRun } else { Act::Insist }).await)
+            }
+        }
+    }
+
+    /// What was agreed to, of one database.
+    async fn agreed(&self, name: &Name, going: Vec<Going>) -> Result<Pruned> {
+        match self {
+            Self::Daemon(daemon) => {
+                daemon.prune(&Prune { names: vec![name.clone()], dry_run: false, only: Some(going) }).await
+            }
+            Self::Alone { context, .. } => {
+                let database = context.database(name)?;
+                Ok(prune_each(context, &[database], Act::Agreed(&going)).await)
+            }
+        }
+    }
 }
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    if let Some(daemon) = daemon::find(global)? {
+        let shears = Shears::Daemon(daemon);
+        return signals::block_on_looking(|cancel| async move {
+            tokio::select! {
+                done = work(&shears, args, global) => done,
+                () = cancel.cancelled() => {
+                    Err(Error::interrupted().hint("what the daemon was told to delete by then, it deletes"))
+                }
+            }
+        });
+    }
     let files = ground::plan(global)?;
     if !args.dry_run {
         owner::become_owner(&files.daemon.state_dir)?;
@@ -61,76 +101,70 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             Some(name) => vec![context.database(name)?],
             None => context.plan.databases.values().cloned().collect(),
         };
-        if args.yes {
-            let done = each(databases.iter().map(|database| prune(&context, database, Act::Insist))).await;
-            return finish(done, &context, global);
-        }
-        let (planned, failures) = each(databases.iter().map(|database| prune(&context, database, Act::DryRun))).await;
-        let nothing = planned.iter().all(|pruned| pruned.going().next().is_none());
-        if args.dry_run && global.json {
-            output::json(&Printed { dry_run: true, databases: &planned, freed_bytes: bytes(&planned, |_| true) })?;
-        } else if !global.json {
-            planned.iter().try_for_each(|pruned| show(pruned, &context))?;
-        }
-        if args.dry_run {
-            return last_of(planned, failures, global);
-        }
-        if nothing {
-            return finish((planned, failures), &context, global);
-        }
-        let backups = output::count(planned.iter().map(|pruned| pruned.going().count()).sum(), "backup");
-        ask::confirm(&format!("Delete {backups} for ever, {}?", Size(bytes(&planned, |_| true))), false)?;
-        let going = planned.iter().filter(|pruned| pruned.going().next().is_some());
-        let acts = going.filter_map(|plan| Some((databases.iter().find(|d| d.name == plan.database)?, plan)));
-        let (done, mut failed) = each(acts.map(|(database, plan)| prune(&context, database, Act::Agreed(plan)))).await;
-        failed.extend(failures);
-        finish((done, failed), &context, global)
+        work(&Shears::Alone { context, databases, _guard }, args, global).await
     })
 }
 
-/// One database after the other. One that fails stops no other.
-async fn each(prunings: impl Iterator<Item = impl Future<Output = Result<Pruned>>>) -> (Vec<Pruned>, Vec<Error>) {
-    let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for pruning in prunings {
-        match pruning.await {
-            Ok(pruned) => done.push(pruned),
-            Err(error) => failures.push(error),
+async fn work(shears: &Shears, args: &Args, global: &Global) -> Result<()> {
+    if args.yes {
+        return finish(shears.all(args, false).await?, global);
+    }
+    let planned = shears.all(args, true).await?;
+    if args.dry_run && global.json {
+        output::json(&planned)?;
+    } else if !global.json {
+        planned.databases.iter().try_for_each(show)?;
+    }
+    if args.dry_run {
+        return last_of(planned.failed, global);
+    }
+    let going: usize = planned.databases.iter().map(|database| database.going().count()).sum();
+    if going > 0 {
+        let backups = output::count(going, "backup");
+        ask::confirm(&format!("Delete {backups} for ever, {}?", Size(planned.freed_bytes)), false)?;
+    }
+    let mut done = Pruned { dry_run: false, databases: Vec::new(), freed_bytes: 0, failed: Vec::new() };
+    for database in planned.databases {
+        let agreed = database.to_agree();
+        for part in agreed.chunks(AT_ONCE) {
+            let Pruned { databases, freed_bytes, failed, .. } =
+                shears.agreed(&database.database, part.to_vec()).await?;
+            done.databases.extend(databases);
+            done.freed_bytes = done.freed_bytes.saturating_add(freed_bytes);
+            done.failed.extend(failed);
+        }
+        if agreed.is_empty() {
+            done.databases.push(database);
         }
     }
-    (done, failures)
+    let also = planned.failed.into_iter().filter(|problem| !done.failed.contains(problem)).collect::<Vec<_>>();
+    done.failed.extend(also);
+    finish(done, global)
 }
 
-/// What those take that no rule keeps.
-fn bytes(databases: &[Pruned], of: impl Fn(&Judged) -> bool) -> u64 {
-    let going = databases.iter().flat_map(Pruned::going).map(|(_, judged)| judged);
-    going.filter(|judged| of(judged)).map(|judged| judged.decision.stored_bytes).fold(0, u64::saturating_add)
-}
-
-fn finish((done, failures): (Vec<Pruned>, Vec<Error>), context: &Context, global: &Global) -> Result<()> {
-    let freed_bytes = bytes(&done, |judged| judged.deleted);
+fn finish(done: Pruned, global: &Global) -> Result<()> {
     if global.json {
-        output::json(&Printed { dry_run: false, databases: &done, freed_bytes })?;
+        output::json(&done)?;
     } else {
         let mut deleted = 0;
-        for pruned in &done {
-            for (destination, judged) in pruned.going().filter(|(_, judged)| judged.deleted) {
-                let (decision, at) = (&judged.decision, context.called(destination.as_str()));
-                let size = Size(decision.stored_bytes);
-                output::line(&format!("deleted {}/{} at {at}, {size}: {}", pruned.database, decision.id, why(judged)))?;
+        for database in &done.databases {
+            for (at, judged) in database.going().filter(|(_, judged)| judged.deleted) {
+                let (name, id, size) = (&database.database, &judged.id, Size(judged.stored_bytes));
+                output::line(&format!("deleted {name}/{id} at {}, {size}: {}", at.called, judged.reasons.join("; ")))?;
                 deleted += 1;
             }
         }
         output::line(&match deleted {
             0 => "nothing was deleted".to_owned(),
-            n => format!("{} deleted, {} free again", output::count(n, "backup"), Size(freed_bytes)),
+            n => format!("{} deleted, {} free again", output::count(n, "backup"), Size(done.freed_bytes)),
         })?;
     }
-    last_of(done, failures, global)
+    last_of(done.failed, global)
 }
 
 /// All failures are told; the last one decides the exit code.
-fn last_of(databases: Vec<Pruned>, mut failures: Vec<Error>, global: &Global) -> Result<()> {
-    failures.extend(databases.into_iter().flat_map(Pruned::into_failures));
+fn last_of(failed: Vec<Problem>, global: &Global) -> Result<()> {
+    let mut failures: Vec<Error> = failed.into_iter().map(Error::from).collect();
     let last = failures.pop();
     for error in failures {
         output::error(&error, signals::exit_code(&error), global.json);
@@ -138,26 +172,21 @@ fn last_of(databases: Vec<Pruned>, mut failures: Vec<Error>, global: &Global) ->
     last.map_or(Ok(()), Err)
 }
 
-fn show(pruned: &Pruned, context: &Context) -> Result<()> {
+fn show(pruned: &OfDatabase) -> Result<()> {
     for at in &pruned.destinations {
-        output::line(&format!("{} at {}", pruned.database, context.called(at.destination.as_str())))?;
+        output::line(&format!("{} at {}", pruned.database, at.called))?;
         if at.backups.is_empty() {
             output::line(if at.failure.is_some() { "it could not be looked at\n" } else { "there is no backup\n" })?;
             continue;
         }
         let now = SystemClock.now();
         let row = |judged: &Judged| {
-            let decision = &judged.decision;
-            let verdict = match decision.verdict {
-                Verdict::Keep => "keep",
-                Verdict::Delete => "delete",
-            };
             vec![
-                decision.id.to_string(),
-                human::ago(decision.started, now),
-                Size(decision.stored_bytes).to_string(),
-                verdict.into(),
-                why(judged),
+                judged.id.to_string(),
+                human::ago(judged.started, now),
+                Size(judged.stored_bytes).to_string(),
+                judged.verdict.clone(),
+                judged.reasons.join("; "),
             ]
         };
         output::table(&["BACKUP", "AGE", "STORED", "VERDICT", "WHY"], at.backups.iter().map(row).collect())?;
@@ -168,9 +197,9 @@ fn show(pruned: &Pruned, context: &Context) -> Result<()> {
 
 /// `to delete: 3 of 10 backups, 3.6 MiB of 12 MiB`
 fn summary(at: &AtDestination) -> String {
-    let going: Vec<&Judged> = at.backups.iter().filter(|j| j.decision.verdict == Verdict::Delete).collect();
+    let going: Vec<&Judged> = at.going().collect();
     let total = |all: &mut dyn Iterator<Item = &Judged>| {
-        Size(all.map(|j| j.decision.stored_bytes).fold(0, u64::saturating_add))
+        Size(all.map(|judged| judged.stored_bytes).fold(0, u64::saturating_add))
     };
     let all = total(&mut at.backups.iter());
     match going.len() {
@@ -181,8 +210,4 @@ fn summary(at: &AtDestination) -> String {
             total(&mut going.into_iter())
         ),
     }
-}
-
-fn why(judged: &Judged) -> String {
-    judged.decision.reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -23,5 +23,5 @@ pub(super) struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    change("reset-failed", &args.names, global, reset_failed)
+    change("reset-failed", &args.names, global, reset_failed, async |daemon, name| daemon.reset_failed(name).await)
 }

@@ -1,16 +1,18 @@
 //! `qbackd restore`: bring data back.
 
+mod by_daemon;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::keys::KeyArgs;
-use super::{Global, ask, ground, human, output, progress, report, signals};
+use super::{Global, ask, ground, human, output, progress, signals};
 use crate::engine::{RestorePlan, RestoreRequest, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::job::Context;
 use crate::job::backup::backup;
-use crate::job::restore::{Done, Order, Planned, plan, restore};
+use crate::job::restore::{Done, Order, Outline, Planned, plan, restore};
 use crate::model::{Clock, Progress, Size, SystemClock};
 
 /// Bring data back.
@@ -19,7 +21,8 @@ use crate::model::{Clock, Progress, Size, SystemClock};
 /// what is overwritten) and asks before it overwrites anything. What is restored
 /// lies beside until it is complete and checked, then takes its place by a
 /// rename. Works on a bare machine too: it needs this program, a destination and
-/// a key.
+/// a key. A member of the database's `owner` group who cannot read the key has the
+/// daemon restore, into the database's own place and nowhere else.
 ///
 /// Examples:
 ///   qbackd restore shop --dry-run
@@ -130,18 +133,17 @@ pub(super) struct How {
 
 #[derive(Serialize)]
 struct PrintedPlan<'a> {
-    backup: String,
-    from: &'a str,
-    started: jiff::Timestamp,
-    plain_bytes: u64,
-    stored_bytes: u64,
+    #[serde(flatten)]
+    outline: &'a Outline,
     verified: bool,
-    plan: &'a RestorePlan,
 }
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     not_built(args)?;
+    if let Some(daemon) = by_daemon::instead(args, global)? {
+        return signals::block_on_looking(|cancel| async move { by_daemon::run(&daemon, args, global, cancel).await });
+    }
     let from = ground::place(args.from.as_deref())?;
     let files = &ground::plan_to_read(global, from.as_ref())?;
     let order = Order {
@@ -164,9 +166,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             return dry_run(&context, &planned, args.verify, &progress, global).await;
         }
         if !global.json {
-            show_plan(&planned)?;
+            show_plan(&planned.outline())?;
         }
-        agree(&mut planned, args)?;
+        if agree(&planned.plan, args)? {
+            planned.agree_to_overwrite();
+        }
         if args.backup_first && !planned.plan.replaces.is_empty() {
             first(&context, &planned).await?;
         }
@@ -226,19 +230,14 @@ async fn dry_run(
     if verify {
         progress::watch_one(progress, planned.rehearse(context)).await?;
     }
+    show_dry(&planned.outline(), verify, global)
+}
+
+fn show_dry(outline: &Outline, verify: bool, global: &Global) -> Result<()> {
     if global.json {
-        let manifest = planned.manifest();
-        return output::json(&PrintedPlan {
-            backup: manifest.reference().to_string(),
-            from: planned.from(),
-            started: manifest.started,
-            plain_bytes: manifest.plain_bytes(),
-            stored_bytes: manifest.stored_bytes(),
-            verified: verify,
-            plan: &planned.plan,
-        });
+        return output::json(&PrintedPlan { outline, verified: verify });
     }
-    show_plan(planned)?;
+    show_plan(outline)?;
     output::line(if verify {
         "\nevery byte was read, opened and compared; nothing was changed"
     } else {
@@ -246,15 +245,11 @@ async fn dry_run(
     })
 }
 
-fn show_plan(planned: &Planned) -> Result<()> {
-    let (manifest, plan) = (planned.manifest(), &planned.plan);
-    output::line(&format!("restore  {} from {}", manifest.reference(), planned.from()))?;
-    output::line(&format!(
-        "made     {} ({})",
-        human::local(manifest.started),
-        human::ago(manifest.started, SystemClock.now())
-    ))?;
-    output::line(&format!("holds    {}", report::figures(manifest)))?;
+fn show_plan(outline: &Outline) -> Result<()> {
+    let Outline { backup, from, started, holds, plan, .. } = outline;
+    output::line(&format!("restore  {backup} from {from}"))?;
+    output::line(&format!("made     {} ({})", human::local(*started), human::ago(*started, SystemClock.now())))?;
+    output::line(&format!("holds    {holds}"))?;
     output::line(&format!("to       {}", output::clean(&plan.target)))?;
     if let Some((folder, bytes)) = &plan.needs {
         output::line(&format!("needs    {} in {}", Size(*bytes), folder.display()))?;
@@ -280,18 +275,18 @@ fn show_plan(planned: &Planned) -> Result<()> {
     plan.notes.iter().try_for_each(|note| output::line(&format!("note     {}", output::clean(note))))
 }
 
-/// Nothing that exists is replaced unless somebody said so: by `--overwrite`, by `--yes`, or at the terminal.
-fn agree(planned: &mut Planned, args: &Args) -> Result<()> {
-    if planned.plan.replaces.is_empty() {
-        return Ok(());
+/// Nothing that exists is replaced unless somebody said so: by `--overwrite`, by `--yes`, or at the terminal. Gives whether
+/// something will be.
+fn agree(plan: &RestorePlan, args: &Args) -> Result<bool> {
+    if plan.replaces.is_empty() {
+        return Ok(false);
     }
     if !args.overwrite && !args.yes {
         ask::confirm("Replace what is there?", false)?;
     } else if !args.yes {
         ask::confirm("Go on?", false)?;
     }
-    planned.agree_to_overwrite();
-    Ok(())
+    Ok(true)
 }
 
 /// `--backup-first`: what is there now can be had back.

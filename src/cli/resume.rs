@@ -24,5 +24,5 @@ pub(super) struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    change("resume", &args.names, global, resume)
+    change("resume", &args.names, global, resume, async |daemon, name| daemon.resume(name).await)
 }

@@ -19,6 +19,20 @@ const SIGTERM: u8 = 15;
 /// # Errors
 /// What the work returns, or that it cannot be started.
 pub fn block_on<T, W: Future<Output = Result<T>>>(work: impl FnOnce(CancellationToken) -> W) -> Result<T> {
+    run(work, "stopping; once more to stop at once")
+}
+
+/// The same for work that ends at once when it is asked to, since it only looks.
+///
+/// # Errors
+/// As [`block_on`].
+pub(super) fn block_on_looking<T, W: Future<Output = Result<T>>>(
+    work: impl FnOnce(CancellationToken) -> W,
+) -> Result<T> {
+    run(work, "")
+}
+
+fn run<T, W: Future<Output = Result<T>>>(work: impl FnOnce(CancellationToken) -> W, said: &'static str) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -27,7 +41,7 @@ pub fn block_on<T, W: Future<Output = Result<T>>>(work: impl FnOnce(Cancellation
         let cancel = CancellationToken::new();
         let listen = |kind| signal(kind).map_err(|e| from_io("cannot listen for signals", e));
         let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        tokio::spawn(obey(interrupt, terminate, cancel.clone()));
+        tokio::spawn(obey(interrupt, terminate, cancel.clone(), said));
         work(cancel).await
     });
     // What still blocks a thread has nothing to add to the result.
@@ -35,7 +49,7 @@ pub fn block_on<T, W: Future<Output = Result<T>>>(work: impl FnOnce(Cancellation
     done
 }
 
-async fn obey(mut interrupt: Signal, mut terminate: Signal, cancel: CancellationToken) {
+async fn obey(mut interrupt: Signal, mut terminate: Signal, cancel: CancellationToken, said: &str) {
     loop {
         let number = tokio::select! {
             Some(()) = interrupt.recv() => SIGINT,
@@ -47,7 +61,9 @@ async fn obey(mut interrupt: Signal, mut terminate: Signal, cancel: Cancellation
             std::process::exit(i32::from(128 + number));
         }
         cancel.cancel();
-        output::tell("stopping; once more to stop at once");
+        if !said.is_empty() {
+            output::tell(said);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Global, ground, output, signals};
+use super::{Global, daemon, ground, output, signals};
 use crate::config::Plan;
 use crate::control::Status;
 use crate::error::{Error, Kind, Result};
@@ -48,9 +48,14 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if args.watch {
-        return signals::block_on(|cancel| watch(args, global, cancel));
+        return signals::block_on_looking(|cancel| watch(args, global, cancel));
     }
-    let status = look(args, global)?;
+    let status = signals::block_on_looking(|cancel| async move {
+        tokio::select! {
+            status = look(args, global) => status,
+            () = cancel.cancelled() => Err(Error::interrupted()),
+        }
+    })?;
     match (global.json, args.health) {
         (true, _) => output::json(&status)?,
         (false, true) => output::line(&health(&status))?,
@@ -59,8 +64,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     if status.degraded() { Err(Error::new(Kind::Degraded, status.headline())) } else { Ok(()) }
 }
 
-fn look(args: &Args, global: &Global) -> Result<Status> {
-    alone(&ground::plan_at_a_glance(global)?, &args.names)
+async fn look(args: &Args, global: &Global) -> Result<Status> {
+    match daemon::ask(global).await? {
+        Some(daemon) => daemon.status(&args.names).await,
+        None => alone(&ground::plan_at_a_glance(global)?, &args.names),
+    }
 }
 
 /// What the files and the history say where no daemon runs: then nothing starts by itself.
@@ -105,7 +113,10 @@ async fn watch(args: &Args, global: &Global, cancel: CancellationToken) -> Resul
             () = cancel.cancelled() => return Ok(()),
             _ = looks.tick() => {}
         }
-        let status = look(args, global)?;
+        let status = tokio::select! {
+            status = look(args, global) => status?,
+            () = cancel.cancelled() => return Ok(()),
+        };
         let screen = show::Screen::of_stdout();
         if global.json {
             output::json_line(&status)?;

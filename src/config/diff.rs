@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Database, Plan, Policy};
+use super::plan::{AT_RESTART, Database, Plan, Policy};
 use crate::model::Name;
 
 /// The difference of two plans, in the terms of the files.
@@ -65,6 +65,8 @@ impl Diff {
     }
 }
 
+const DAEMON: &str = "[daemon]";
+
 /// What one line of the journal has room for.
 const MOST: usize = 5;
 
@@ -91,11 +93,15 @@ impl fmt::Display for Diff {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
         if self.keys.is_empty() {
-            f.write_str(&self.what)
-        } else {
-            write!(f, "{} ({})", self.what, self.keys.join(", "))
+            return Ok(());
         }
+        let later = |key: &String| self.what == DAEMON && AT_RESTART.contains(&key.as_str());
+        let (later, now): (Vec<&String>, Vec<&String>) = self.keys.iter().partition(|key| later(key));
+        let mut shown: Vec<String> = now.into_iter().cloned().collect();
+        shown.extend(later.into_iter().map(|key| format!("{key} at the next restart")));
+        write!(f, " ({})", shown.join(", "))
     }
 }
 
@@ -116,7 +122,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Diff {
     let daemon = differing!(old.daemon.options, new.daemon.options;
         state_dir, control_socket, max_parallel, timezone, listen, history_keep, shutdown_grace, status, detach_after);
     if !daemon.is_empty() {
-        diff.change("[daemon]", daemon);
+        diff.change(DAEMON, daemon);
     }
     if old.signing != new.signing {
         diff.change("[signing]", Vec::new());

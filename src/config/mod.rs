@@ -1,5 +1,6 @@
 //! From files to a plan: find, read, check everything, resolve. One path for `check`, verbs and the daemon.
 
+pub mod accepted;
 mod decode;
 pub mod diagnostic;
 pub mod diff;

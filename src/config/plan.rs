@@ -32,6 +32,14 @@ pub struct Plan {
     pub databases: BTreeMap<Name, Arc<Database>>,
 }
 
+impl Plan {
+    /// A destination as people know it: by its name, and its `label` where it has one.
+    pub fn called(&self, destination: &str) -> String {
+        let label = self.destinations.get(destination).and_then(|known| known.options.label.as_deref());
+        label.map_or_else(|| destination.to_owned(), |label| format!("{destination} ({label})"))
+    }
+}
+
 /// `[daemon]`, with what its defaults take from the environment.
 #[derive(Debug, Clone)]
 pub struct Daemon {
@@ -57,6 +65,19 @@ impl From<DaemonOptions> for Daemon {
         Self { options, state_dir }
     }
 }
+
+impl Daemon {
+    /// Has the keys stay as they are in `running` that cannot change while the daemon lives ([`AT_RESTART`]).
+    pub fn keep_until_restart(&mut self, running: &Self) {
+        self.state_dir.clone_from(&running.state_dir);
+        self.options.state_dir.clone_from(&running.options.state_dir);
+        self.options.control_socket.clone_from(&running.options.control_socket);
+        self.options.listen = running.options.listen;
+    }
+}
+
+/// Keys of `[daemon]` that count from the next start on.
+pub const AT_RESTART: [&str; 3] = ["state_dir", "control_socket", "listen"];
 
 /// A `[destination.NAME]`.
 #[derive(Debug, Clone)]

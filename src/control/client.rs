@@ -18,13 +18,16 @@ use tokio::time::timeout;
 use super::problem::Refusal;
 use super::status::Status;
 use super::wire::{
-    Backup, Build, Changed, Delete, Ended, Entry, Handle, History, Prune, Reload, Restore, Started, Tick, VERSION,
+    Backup, Build, Changed, Delete, Ended, Entry, History, Pause, Prune, Reload, Restore, Started, Tick, VERSION,
 };
 use crate::error::{Error, Kind, Result};
 use crate::model::Name;
 
 /// A daemon that lives has said who it is within this time.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// What takes no time of its own, such as a look at the status, was answered within this one.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A daemon that answers.
 #[derive(Debug, Clone)]
@@ -58,8 +61,8 @@ impl Client {
     ///
     /// # Errors
     /// None of the runs was accepted.
-    pub async fn backup(&self, ask: &Backup) -> Result<Vec<Handle>> {
-        Ok(self.post::<Started>("backup", ask).await?.runs)
+    pub async fn backup(&self, ask: &Backup) -> Result<Started> {
+        self.soon(self.post("backup", ask)).await
     }
 
     /// Follows a run: the pending, running or last one of a database, or one by the beginning of its id. The last [`Tick`] has
@@ -83,8 +86,8 @@ impl Client {
     ///
     /// # Errors
     /// There is none of that name.
-    pub async fn pause(&self, database: &Name) -> Result<Changed> {
-        self.post(&format!("databases/{database}/pause"), &()).await
+    pub async fn pause(&self, database: &Name, ask: &Pause) -> Result<Changed> {
+        self.soon(self.post(&format!("databases/{database}/pause"), ask)).await
     }
 
     /// Ends a pause.
@@ -92,7 +95,7 @@ impl Client {
     /// # Errors
     /// There is none of that name.
     pub async fn resume(&self, database: &Name) -> Result<Changed> {
-        self.post(&format!("databases/{database}/resume"), &()).await
+        self.soon(self.post(&format!("databases/{database}/resume"), &())).await
     }
 
     /// Forgets failures.
@@ -100,7 +103,7 @@ impl Client {
     /// # Errors
     /// There is none of that name.
     pub async fn reset_failed(&self, database: &Name) -> Result<Changed> {
-        self.post(&format!("databases/{database}/reset-failed"), &()).await
+        self.soon(self.post(&format!("databases/{database}/reset-failed"), &())).await
     }
 
     /// Reloads the configuration, and waits for it. Files that are not accepted are a result, not an error.
@@ -125,7 +128,7 @@ impl Client {
     /// It is not for this caller, or no such database exists.
     pub async fn status(&self, names: &[Name]) -> Result<Status> {
         let names: Vec<&str> = names.iter().map(Name::as_str).collect();
-        self.get(&format!("status?names={}", names.join(","))).await
+        self.soon(self.get(&format!("status?names={}", names.join(",")))).await
     }
 
     /// Runs of the history (`R`) and lines of one (`L`), and what is added.
@@ -157,12 +160,17 @@ impl Client {
         self.post("delete", ask).await
     }
 
-    /// Restores a database into its own server; to be followed by [`Client::progress`].
+    /// Restores a database into its own server, which gives a [`Handle`](super::Handle) to follow with [`Client::progress`], or tells the plan.
     ///
     /// # Errors
-    /// It was not begun.
-    pub async fn restore(&self, ask: &Restore) -> Result<Handle> {
+    /// It was not begun, or cannot be done.
+    pub async fn restore<T: DeserializeOwned>(&self, ask: &Restore) -> Result<T> {
         self.post("restore", ask).await
+    }
+
+    async fn soon<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = timeout(PATIENCE, work).await;
+        answer.unwrap_or_else(|_| Err(silent(&self.socket, &format!("nothing came within {} s", PATIENCE.as_secs()))))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {

@@ -4,13 +4,15 @@
 
 pub mod client;
 pub mod problem;
+pub mod retention;
 pub mod status;
 pub mod wire;
 
 pub use client::{Client, Follow};
 pub use problem::Problem;
+pub use retention::Pruned;
 pub use status::{DatabaseStatus, State, Status};
 pub use wire::{
-    Backup, Build, Changed, Delete, Document, Ended, Entry, Handle, History, Made, Prune, Reload, Restore, Started,
-    Tick,
+    Backup, Build, Changed, Delete, Deleted, Document, Ended, Entry, Going, Handle, History, Made, Pause, Prune,
+    Reload, Restore, Started, Tick, ToDelete,
 };

@@ -121,6 +121,11 @@ impl Agenda {
         &self.calendars
     }
 
+    /// Its schedules as written; those of two agendas that are alike have the same calendars.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.rules.schedules.iter().map(|schedule| schedule.text.clone()).collect()
+    }
+
     /// What is to be started now: it is due, and no window forbids it. It is done with from then on, whatever becomes of it.
     pub(super) fn take(&mut self, now: Timestamp) -> Option<Due> {
         // Looked at anew: a clock that was set, a suspend or a long queue may have moved it into a window or out of one.

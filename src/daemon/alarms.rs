@@ -4,25 +4,32 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::agenda::Agenda;
 use super::ground::Ground;
 use super::journal;
 use crate::config::{Database, Plan};
 use crate::error::{Error, Result};
-use crate::history::{Condition, Run};
+use crate::history::{Condition, EventFilter, Run};
 use crate::job::standing;
 use crate::model::{Event, Name, Notice, Outcome};
-use crate::notify::{self, NotifyRule, Outbox, wanted};
+use crate::notify::{self, Notify, NotifyRule, Outbox, wanted};
 use crate::schedule::longest_gap;
+
+/// What was told within this time is not told once more after a restart.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known of every database between its runs, and those who are told.
 pub(super) struct Alarms {
     ground: Ground,
     outbox: Outbox,
     known: HashMap<Name, Known>,
+    gaps: Gaps,
 }
+
+/// The longest gaps of schedules, by their texts: thousands of databases may share one.
+type Gaps = HashMap<Vec<String>, Option<Duration>>;
 
 /// What is known of one database. The history has it too; it is kept here so that looking once a minute costs nothing.
 struct Known {
@@ -46,7 +53,7 @@ impl Alarms {
         };
         let known = reader.all_conditions()?.into_iter().map(known).collect();
         let outbox = Outbox::start(Arc::clone(&ground.clock), notify::LIMIT);
-        Ok(Self { ground: ground.clone(), outbox, known })
+        Ok(Self { ground: ground.clone(), outbox, known, gaps: Gaps::new() })
     }
 
     /// Takes note of the databases of a plan that is to count from now on. An edit of a database ends a pause by failures.
@@ -56,6 +63,7 @@ impl Alarms {
         if !new.is_empty() {
             self.noted(self.ground.history.seen(new.iter().copied()));
         }
+        self.gaps.clear();
         let now = self.ground.clock.now();
         for name in new {
             let known = Known { condition: Condition::new(now), last_success: None, longest_gap: None };
@@ -94,7 +102,7 @@ impl Alarms {
         let mut told = Vec::new();
         for (name, database) in &plan.databases {
             let Some(known) = self.known.get_mut(name) else { continue };
-            let gap = known.longest_gap(agendas.get(name), now);
+            let gap = known.longest_gap(&mut self.gaps, agendas.get(name), now);
             let limit = standing::stale_after(&database.policy, gap);
             let (last, host) = (known.last_success, &self.ground.host);
             let before = known.condition.clone();
@@ -119,7 +127,7 @@ impl Alarms {
 
     /// How long the longest gap of a schedule is.
     pub(super) fn longest_gap(&mut self, name: &Name, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
-        self.known.get_mut(name).and_then(|known| known.longest_gap(agenda, now))
+        self.known.get_mut(name).and_then(|known| known.longest_gap(&mut self.gaps, agenda, now))
     }
 
     /// A backup begins: checks of healthchecks measure how long it takes.
@@ -153,8 +161,51 @@ impl Alarms {
     pub(super) fn tell_everybody(&self, plan: &Plan, notice: &Notice) {
         let rules: Vec<NotifyRule> =
             plan.databases.values().flat_map(|database| database.policy.notify.iter().cloned()).collect();
+        self.tell_those(plan, &rules, notice);
+    }
+
+    /// Tells everybody, unless they were told the same within a day: a restart is news for the journal alone.
+    pub(super) fn tell_everybody_once(&self, plan: &Plan, notice: &Notice) {
+        let filter = EventFilter { word: Some(notice.event.to_string()), ..EventFilter::default() };
+        let newest = self.ground.history.read().events(&filter, 1).unwrap_or_default();
+        let recent = newest.first().filter(|entry| notice.at.duration_since(entry.at).abs() < DAY);
+        let error = recent.and_then(|entry| entry.notice.as_ref()?.get("error")?.as_str());
+        if error.is_some() && error == notice.error.as_deref() {
+            journal::tell(notice);
+        } else {
+            self.tell_everybody(plan, notice);
+        }
+    }
+
+    /// Tells something that is about no database to those whom these rules name.
+    pub(super) fn tell_those(&self, plan: &Plan, rules: &[NotifyRule], notice: &Notice) {
         self.noted(self.ground.history.event(notice));
-        self.tell(plan, &rules, notice);
+        self.tell(plan, rules, notice);
+    }
+
+    /// Tells each their own part of something; all of it is for the journal and the history.
+    pub(super) fn tell_each(&self, whole: &Notice, each: &[(Arc<Notify>, Notice)]) {
+        self.noted(self.ground.history.event(whole));
+        journal::tell(whole);
+        each.iter().for_each(|(to, part)| self.outbox.tell(to, part));
+    }
+
+    /// When qbackd first saw any database.
+    pub(super) fn first_seen(&self) -> Option<Timestamp> {
+        self.known.values().map(|known| known.condition.first_seen).min()
+    }
+
+    /// What is wrong with a database, a word each.
+    pub(super) fn wrong_with(&self, name: &Name) -> Vec<&'static str> {
+        let Some(Known { condition, .. }) = self.known.get(name) else { return Vec::new() };
+        let paused = condition.pause.is_some();
+        let wrong = [
+            (paused, "paused"),
+            (!paused && condition.failures > 0, "failing"),
+            (condition.stale_told.is_some(), "stale"),
+            (condition.hold.is_some(), "suspicious"),
+        ];
+        wrong.into_iter().filter_map(|(is, word)| is.then_some(word)).collect()
     }
 
     fn tell(&self, plan: &Plan, rules: &[NotifyRule], notice: &Notice) {
@@ -166,15 +217,17 @@ impl Alarms {
 
     /// What is wrong, for the one line of the status: `, 1 failing, 2 paused`.
     pub(super) fn in_short(&self, plan: &Plan) -> String {
-        let (mut failing, mut paused, mut stale) = (0, 0, 0);
-        for known in plan.databases.keys().filter_map(|name| self.known.get(name)) {
-            paused += u32::from(known.condition.pause.is_some());
-            failing += u32::from(known.condition.pause.is_none() && known.condition.failures > 0);
-            stale += u32::from(known.condition.stale_told.is_some());
+        let mut said = [("failing", 0), ("paused", 0), ("stale", 0), ("suspicious", 0), ("validating", 0)];
+        let mut count = |word: &str| said.iter_mut().filter(|(what, _)| *what == word).for_each(|(_, n)| *n += 1);
+        for (name, _) in plan.databases.iter().filter(|(_, database)| database.policy.enabled) {
+            let wrong = self.wrong_with(name);
+            wrong.iter().for_each(|word| count(word));
+            if wrong.is_empty() && self.known.get(name).is_none_or(|known| known.last_success.is_none()) {
+                count("validating");
+            }
         }
-        let said = [(failing, "failing"), (paused, "paused"), (stale, "stale")];
-        let wrong: String = said.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}")).collect();
-        if wrong.is_empty() { ", all fresh".into() } else { wrong }
+        let wrong: String = said.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!(", {n} {what}")).collect();
+        if wrong.is_empty() && !plan.databases.is_empty() { ", all fresh".into() } else { wrong }
     }
 
     /// How those who are told do.
@@ -186,12 +239,13 @@ impl Alarms {
     pub(super) async fn close(self, within: Duration) {
         let left = self.outbox.close(within).await;
         if left > 0 {
-            tracing::warn!("{left} notifications could not be delivered before the end");
+            let s = if left == 1 { "" } else { "s" };
+            tracing::warn!("{left} notification{s} could not be delivered before the end");
         }
     }
 
     /// The history is not what backups depend on: that it cannot be written is told, and they go on.
-    fn noted(&self, result: Result<()>) {
+    pub(super) fn noted(&self, result: Result<()>) {
         if let Err(e) = result {
             tracing::error!("{}", e.line());
         }
@@ -199,7 +253,10 @@ impl Alarms {
 }
 
 impl Known {
-    fn longest_gap(&mut self, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
-        *self.longest_gap.get_or_insert_with(|| longest_gap(agenda?.calendars(), now))
+    fn longest_gap(&mut self, gaps: &mut Gaps, agenda: Option<&Agenda>, now: Timestamp) -> Option<Duration> {
+        *self.longest_gap.get_or_insert_with(|| {
+            let agenda = agenda?;
+            *gaps.entry(agenda.texts()).or_insert_with(|| longest_gap(agenda.calendars(), now))
+        })
     }
 }

@@ -1,6 +1,9 @@
 //! What the daemon knows of its configuration: what runs, what was read last, who waits for an answer.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::metrics::Configuration;
@@ -19,16 +22,28 @@ pub(super) struct Configured {
     /// When what runs was accepted.
     pub(super) since: Timestamp,
     /// What the files said when they were last read, whatever became of it.
-    pub(super) texts: Vec<String>,
+    pub(super) fingerprint: Fingerprint,
     pub(super) reading: bool,
     /// Asked for while a reading was going on: the files may have changed after they were read.
     pub(super) again: bool,
+    /// A signal asked for it: it is told also that nothing changed.
+    pub(super) insisted: bool,
     pub(super) waiting: Vec<Answer>,
     pub(super) later: Vec<Answer>,
 }
 
+/// What the files say, in short: tells an edit from a touch.
+pub(super) type Fingerprint = [u8; 32];
+
 /// The files, read.
-pub(super) struct Read(pub(super) Result<Loaded, Report>);
+pub(super) struct Read {
+    pub(super) result: Result<Loaded, Report>,
+    pub(super) fingerprint: Fingerprint,
+    /// Whether they could be kept for a restart; nothing is kept of files that were only touched or are broken.
+    pub(super) kept: Result<()>,
+    /// How long reading and checking took, and keeping.
+    pub(super) took: [Duration; 2],
+}
 
 impl Configured {
     /// As `report` has it: what was read, and whether it is what runs.
@@ -36,9 +51,10 @@ impl Configured {
         Self {
             rejected,
             since: now,
-            texts: texts(report),
+            fingerprint: fingerprint(report),
             reading: false,
             again: false,
+            insisted: false,
             waiting: Vec::new(),
             later: Vec::new(),
         }
@@ -50,7 +66,24 @@ impl Configured {
     }
 }
 
-/// What the files say, to tell an edit from a touch.
-pub(super) fn texts(report: &Report) -> Vec<String> {
-    report.sources().iter().map(|source| format!("{}\n{}", source.path().display(), source.text())).collect()
+/// What the files say, in short; also that some cannot be read, and why.
+pub(super) fn fingerprint(report: &Report) -> Fingerprint {
+    let mut hash = Sha256::new();
+    let mut add = |text: &[u8]| {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    };
+    for source in report.sources() {
+        add(source.path().as_os_str().as_encoded_bytes());
+        add(source.text().as_bytes());
+    }
+    report.lines().for_each(|(_, line)| add(line.as_bytes()));
+    hash.finalize().into()
+}
+
+/// The first error of a report on one line, and how many more there are.
+pub(super) fn in_short(report: &Report) -> String {
+    let (errors, _) = report.counts();
+    let first = report.lines().next().map(|(_, line)| line).unwrap_or_default();
+    if errors > 1 { format!("{first} (and {} more)", errors - 1) } else { first }
 }

@@ -13,10 +13,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::agenda::Agenda;
 use super::alarms::Alarms;
 use super::configured::{Configured, Read};
+use super::control::Watch;
 use super::ground::Ground;
 use super::metrics::Counters;
+use super::reload::Facts;
 use super::runs::{Ended, Running, Ticket};
 use super::service::{self, Service};
+use super::space::Spaces;
 use super::timer::Timer;
 use crate::config::Plan;
 use crate::error::Result;
@@ -54,12 +57,18 @@ pub(super) struct Core {
     /// What waits for its turn, first come first served.
     pub(super) queue: VecDeque<Ticket>,
     pub(super) running: BTreeMap<Name, Running>,
+    /// Runs that were refused before the history knew them, the newest last: whoever asked may be about to look.
+    pub(super) refused: VecDeque<Watch>,
     pub(super) alarms: Alarms,
     pub(super) service: Service,
     /// Runs that ended since the start.
     pub(super) counters: Counters,
     /// When the daily work was last begun, once that was asked.
     pub(super) daily: Option<Timestamp>,
+    /// When people were last told how the week was, once that was asked.
+    pub(super) weekly: Option<Timestamp>,
+    /// Where space is short.
+    pub(super) spaces: Spaces,
     /// When it was asked to stop, and how often.
     pub(super) stopping: Option<(Instant, u32)>,
     /// The plan, for those who only look at it.
@@ -77,6 +86,7 @@ impl Core {
         // A loop that is gone wants no firings.
         let timer = Timer::start(move |second| drop(to.send(Message::Fired(second)))).await?;
         let zone = schedule::zone(plan.daemon.options.timezone.as_deref());
+        let spaces = Spaces::new(ground.history.read(), ground.clock.now())?;
         let mut core = Self {
             ground,
             shown: watch::Sender::new(Arc::clone(&plan)),
@@ -86,10 +96,13 @@ impl Core {
             agendas: BTreeMap::new(),
             queue: VecDeque::new(),
             running: BTreeMap::new(),
+            refused: VecDeque::new(),
             alarms,
             service: Service::default(),
             counters: Counters::default(),
             daily: None,
+            weekly: None,
+            spaces,
             stopping: None,
             messages,
             inbox,
@@ -97,7 +110,9 @@ impl Core {
         };
         let plan = Arc::clone(&core.plan);
         core.alarms.meet(&plan);
-        core.make_agendas()?;
+        let new = core.new_ones(&plan);
+        let facts = Facts::of(&core.ground, &new)?;
+        core.make_agendas(&plan, &new, &facts);
         Ok(core)
     }
 
@@ -138,7 +153,11 @@ impl Core {
             Message::Fired(second) => self.fired(second),
             Message::Ended(ended) => self.ended(*ended),
             Message::Asked(work) => work(self),
-            Message::Changed | Message::Reload => self.reread(None),
+            Message::Changed => self.reread(None),
+            Message::Reload => {
+                self.configured.insisted = true;
+                self.reread(None);
+            }
             Message::Read(read) => self.read(*read),
             Message::Stop => self.stop(),
         }
@@ -152,6 +171,7 @@ impl Core {
         let plan = Arc::clone(&self.plan);
         self.alarms.look(&plan, &self.agendas, now);
         self.daily(now);
+        self.weekly(now);
     }
 
     /// Queues every database whose time has come, the longest overdue first, and sets the timer for those whose time comes soon.

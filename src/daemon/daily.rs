@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::agenda::span;
 use super::core::Core;
 use super::runs::Ticket;
+use crate::config::Database;
 use crate::history::{Entry, EventFilter};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -35,7 +36,14 @@ impl Core {
                 tracing::warn!("{}", e.line());
             }
         });
-        let ruled = self.plan.databases.values().filter(|database| database.policy.keep.is_some());
+        let ruled = self.plan.databases.values().filter(|database| has_rules(database));
         self.queue.extend(ruled.map(|database| Ticket::Prune(database.name.clone())));
+        let plan = Arc::clone(&self.plan);
+        self.look_at_space(plan.destinations.values());
     }
+}
+
+/// Whether there is anything to apply: the rules are the policy's, or those of one of its destinations.
+fn has_rules(database: &Database) -> bool {
+    database.policy.keep.is_some() || database.policy.destinations.iter().any(|destination| destination.keep.is_some())
 }

@@ -1,6 +1,7 @@
 //! What the control server asks for, done: small things in the loop, longer ones beside it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,16 +16,17 @@ use super::core::{Core, Message};
 use super::ground::Ground;
 use super::metrics::{self, Figures};
 use super::reload::preview;
-use super::runs::{Running as Run, Ticket, Told, Wanted, how};
+use super::runs::{self, Errand};
 use crate::config::{Database, Plan};
 use crate::control::status::{DatabaseStatus, Running, Status};
-use crate::control::{self, Backup, Changed, Delete, Document, Handle, Prune, Reload};
+use crate::control::{self, Backup, Changed, Delete, Document, Ended, Pause, Prune, Reload, Restore, Started};
 use crate::error::{Error, Kind, Result};
-use crate::history::{self, Filter, History};
+use crate::history::{self, Filter, History, Run};
+use crate::job::backup::Made;
 use crate::job::overview::{Live, overview};
-use crate::job::prune::{Act, prune};
-use crate::job::{Context, delete, pausing};
-use crate::model::{BackupType, Name};
+use crate::job::prune::{Act, prune_each};
+use crate::job::{Context, Place, Wanted, delete, pausing, restore};
+use crate::model::{BackupType, Name, Outcome, Progress, RunKind};
 
 /// The desk: it speaks to the loop.
 pub(super) struct Front {
@@ -81,9 +83,40 @@ impl Front {
         Ok(Changed { database: name.clone(), state, text })
     }
 
+    /// What a job beside the loop works with.
+    fn context(&self, by: &Caller) -> Context {
+        self.ground.context(&self.plan(), by.to_string(), CancellationToken::new())
+    }
+
     /// A database of the plan.
     fn known(&self, name: &Name) -> Result<Arc<Database>> {
         self.ground.context(&self.plan(), String::new(), CancellationToken::new()).database(name)
+    }
+
+    /// How a run of the history ended, for somebody who comes late: with the backup that it made, if that can be read.
+    async fn how(&self, run: &Run, by: &Caller) -> Result<Ended> {
+        let outcome = run.outcome.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("the daemon does not work on {}", run.database))
+                .because("another process does")
+                .hint(format!("`qbackd history -f {}` follows it", run.id))
+        })?;
+        let mut ended = Ended::new(outcome);
+        ended.error = run.error.as_ref().map(|line| {
+            let error = Error::new(kind_of(outcome), line);
+            (&run.hint.iter().fold(error, |error, hint| error.hint(hint))).into()
+        });
+        let destination = run.destinations.first().and_then(|name| name.parse::<Name>().ok());
+        if let (RunKind::Backup, Outcome::Succeeded, Some(id), Some(destination)) =
+            (run.kind, outcome, &run.backup, destination)
+        {
+            let context = self.context(by);
+            let wanted = Wanted::Prefix(Some(run.database.clone()), id.to_string());
+            // It may be gone already: that it was made is known all the same.
+            if let Ok((_, manifest, _)) = context.find(Some(&Place::Destination(destination.clone())), &wanted).await {
+                ended.made = Some(Box::new(runs::told(&Made { manifest, destination }, &context.plan)));
+            }
+        }
+        Ok(ended)
     }
 
     async fn standing(&self, names: &[Name]) -> Result<(Vec<String>, Vec<DatabaseStatus>)> {
@@ -115,9 +148,13 @@ impl Desk for Front {
         Arc::clone(&self.plan.borrow())
     }
 
-    async fn backup(&self, ask: Backup, by: &Caller) -> Result<Vec<Handle>> {
+    fn config(&self) -> Option<PathBuf> {
+        self.ground.config.canonicalize().ok()
+    }
+
+    async fn backup(&self, ask: Backup, by: &Caller) -> Result<Started> {
         let plan = self.plan();
-        let databases: Vec<Arc<Database>> = if ask.all {
+        let mut databases: Vec<Arc<Database>> = if ask.all {
             let mine = |database: &&Arc<Database>| database.policy.enabled && by.may(&database.name).is_ok();
             plan.databases.values().filter(mine).cloned().collect()
         } else {
@@ -128,17 +165,32 @@ impl Desk for Front {
                 .because("the engines that are built make full backups only"));
         }
         if let Some(to) = &ask.to {
-            let context = self.ground.context(&plan, String::new(), CancellationToken::new());
-            context.destination(to)?;
+            self.context(by).destination(to)?;
         }
-        let by = by.to_string();
-        self.ask(move |core| core.want(databases, ask.to, &by)).await?
+        let history = Arc::clone(&self.ground.history);
+        let (databases, warnings) = blocking(move || {
+            let warnings = pausing::leave_out_paused(history.read(), &mut databases, ask.all)?;
+            Ok((databases, warnings))
+        })
+        .await?;
+        if databases.is_empty() {
+            return Err(Error::new(Kind::Usage, "there is no database to back up").hint(match warnings.is_empty() {
+                true => "name one in the configuration: [database.NAME]".to_owned(),
+                false => warnings.join("; "),
+            }));
+        }
+        let wanted = move |database| (database, Errand::Backup { to: ask.to.clone(), due: None });
+        let (wanted, by) = (databases.into_iter().map(wanted).collect(), by.to_string());
+        let runs = self.ask(move |core| core.want(wanted, &by)).await??;
+        Ok(Started { runs, warnings })
     }
 
-    async fn watch(&self, what: &str, _: &Caller) -> Result<Watch> {
+    async fn watch(&self, what: &str, by: &Caller) -> Result<Watch> {
+        by.may_any("see runs")?;
         let name: Option<Name> = what.parse().ok();
         let wanted = what.to_owned();
-        if let Some(watch) = self.ask(move |core| core.find(&wanted)).await? {
+        if let Some(watch) = self.ask(move |core| core.find(&wanted).or_else(|| core.find_refused(&wanted))).await? {
+            by.may(&watch.database)?;
             return Ok(watch);
         }
         let history = Arc::clone(&self.ground.history);
@@ -152,27 +204,25 @@ impl Desk for Front {
             }
         })
         .await?;
-        let outcome = run.outcome.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("the daemon does not work on {what}")).because("another process does")
-        })?;
-        let error = run.error.map(|line| {
-            let error = Error::failed(line);
-            run.hint.map_or_else(|| (&error).into(), |hint| (&Error::failed(error.line()).hint(hint)).into())
-        });
-        Ok(Watch::ended(run.database, run.id, control::Ended { outcome, error, made: None }))
+        by.may(&run.database)?;
+        let ended = self.how(&run, by).await?;
+        Ok(Watch::ended(run.database, run.id, ended))
     }
 
     async fn cancel(&self, database: &Name, by: &Caller) -> Result<Watch> {
-        let name = database.clone();
-        let watch = self.ask(move |core| core.cancel(&name)).await?;
-        let watch = watch
-            .ok_or_else(|| Error::new(Kind::NotFound, format!("nothing of {database} runs or waits in the daemon")))?;
-        self.note("cancel", Some(database), by, format!("the run of {database} was cancelled")).await?;
-        Ok(watch)
+        let (name, who) = (database.clone(), by.to_string());
+        let watch = self.ask(move |core| core.cancel(&name, &who)).await??;
+        watch.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("nothing of {database} runs or waits in the daemon"))
+                .hint(format!("`qbackd status {database}` shows where it stands"))
+        })
     }
 
-    async fn pause(&self, database: &Name, by: &Caller) -> Result<Changed> {
-        self.amend(database, by, |history, name, who, now| pausing::pause(history, name, who, None, now)).await
+    async fn pause(&self, database: &Name, ask: Pause, by: &Caller) -> Result<Changed> {
+        self.amend(database, by, move |history, name, who, now| {
+            pausing::pause(history, name, who, ask.reason.as_deref(), now)
+        })
+        .await
     }
 
     async fn resume(&self, database: &Name, by: &Caller) -> Result<Changed> {
@@ -205,7 +255,7 @@ impl Desk for Front {
     }
 
     async fn history(&self, ask: control::History, by: &Caller) -> Result<mpsc::Receiver<Result<Entry>>> {
-        chronicle::follow(Arc::clone(&self.ground.history), ask, by.clone())
+        chronicle::follow(&self.ground, ask, by.clone())
     }
 
     async fn prune(&self, ask: Prune, by: &Caller) -> Result<Document> {
@@ -215,31 +265,56 @@ impl Desk for Front {
         } else {
             ask.names.iter().map(|name| self.known(name)).collect::<Result<_>>()?
         };
-        let context = self.ground.context(&plan, by.to_string(), CancellationToken::new());
+        let context = self.context(by);
         // What was asked for is done also if the caller goes away.
-        let done = tokio::spawn(prune_each(context, databases, ask.dry_run)).await;
-        done.unwrap_or_else(|_| Err(Error::failed("retention panicked")))
+        let done = tokio::spawn(async move {
+            let act = match (ask.dry_run, &ask.only) {
+                (true, _) => Act::DryRun,
+                (false, Some(going)) => Act::Agreed(going),
+                (false, None) => Act::Insist,
+            };
+            prune_each(&context, &databases, act).await
+        });
+        document(done.await.map_err(|_| Error::failed("retention panicked"))?)
     }
 
     async fn delete(&self, ask: Delete, by: &Caller) -> Result<Document> {
-        let wanted = ask.id.parse().map_err(|e: String| Error::new(Kind::Usage, e))?;
-        let context = self.ground.context(&self.plan(), by.to_string(), CancellationToken::new());
-        let planned = delete::plan(&context, None, &wanted).await?;
+        let wanted: Wanted = ask.id.parse().map_err(|e: String| Error::new(Kind::Usage, e))?;
+        match wanted.database() {
+            Some(database) => by.may(database)?,
+            None => by.may_any("delete backups")?,
+        }
+        if ask.with_children {
+            return Err(Error::new(Kind::Unavailable, "no incremental backups are built"));
+        }
+        let (context, from) = (self.context(by), ask.from.map(Place::Destination));
+        let planned = delete::plan(&context, from.as_ref(), &wanted).await?;
         by.may(&planned.at.database)?;
-        let (at, bytes) = (planned.at.to_string(), planned.stored_bytes);
         if ask.dry_run {
-            return Ok(serde_json::json!({
-                "to_delete": at,
-                "stored_bytes": bytes,
-                "at": planned.place(),
-                "last": planned.last,
-                "damage": planned.damage.as_ref().map(Error::line),
-            }));
+            return document(planned.told());
         }
         // What was asked for is done also if the caller goes away.
         let done = tokio::spawn(async move { delete::delete(&context, planned).await }).await;
-        done.unwrap_or_else(|_| Err(Error::failed(format!("the deletion of {at} panicked"))))?;
-        Ok(serde_json::json!({ "deleted": at, "stored_bytes": bytes }))
+        document(done.unwrap_or_else(|_| Err(Error::failed("the deletion panicked")))?)
+    }
+
+    async fn restore(&self, ask: Restore, by: &Caller) -> Result<Document> {
+        let wanted: Wanted = ask.what.parse().map_err(|e: String| Error::new(Kind::Usage, e))?;
+        let name = wanted.database().ok_or_else(|| {
+            Error::new(Kind::Usage, format!("`{}` names no database", ask.what)).hint("write shop/20261120T02…")
+        })?;
+        by.may(name)?;
+        let database = self.known(name)?;
+        if ask.dry_run {
+            let context = self.context(by);
+            let planned = restore::plan_own(&context, &database, wanted, true, &Progress::default()).await?;
+            return document(planned.outline());
+        }
+        let Restore { overwrite, agreed, backup_first, .. } = ask;
+        let errand = restore::Errand { wanted, overwrite, agreed, backup_first };
+        let (wanted, by) = (vec![(database, Errand::Restore(Box::new(errand)))], by.to_string());
+        let mut runs = self.ask(move |core| core.want(wanted, &by)).await??;
+        document(runs.pop())
     }
 }
 
@@ -253,58 +328,6 @@ impl metrics::Source for Front {
 }
 
 impl Core {
-    /// Accepts backups, all of them or none.
-    fn want(&mut self, databases: Vec<Arc<Database>>, to: Option<Name>, by: &str) -> Result<Vec<Handle>> {
-        if self.stopping.is_some() {
-            return Err(Error::new(Kind::Unavailable, "the daemon is ending"));
-        }
-        for Database { name, .. } in databases.iter().map(AsRef::as_ref) {
-            let pending =
-                self.queue.iter().any(|ticket| ticket.database() == name && !matches!(ticket, Ticket::Prune(_)));
-            let state = if self.running.contains_key(name) { "is running" } else { "is waiting for its turn" };
-            if pending || self.running.contains_key(name) {
-                return Err(Error::new(Kind::TryAgain, format!("{name} is busy"))
-                    .because(format!("a run of it {state}"))
-                    .hint(format!("`qbackd status {name}` shows it, `qbackd cancel {name}` ends it")));
-            }
-        }
-        let accept = |database: Arc<Database>| {
-            let handle = Handle { database: database.name.clone(), run: None };
-            let (plan, by) = (Arc::clone(&self.plan), by.to_owned());
-            self.queue.push_back(Ticket::Asked(Wanted { database, plan, to: to.clone(), by, told: Told::new() }));
-            handle
-        };
-        Ok(databases.into_iter().map(accept).collect())
-    }
-
-    /// The run of a database that runs or waits, or one that runs by the beginning of its id.
-    fn find(&mut self, what: &str) -> Option<Watch> {
-        let by_id = |(name, running): (&Name, &Run)| {
-            (name.as_str() == what || running.run.as_str().starts_with(what)).then(|| running.told.watch(name))
-        };
-        self.running.iter().find_map(by_id).or_else(|| {
-            self.queue.iter().find_map(|ticket| match ticket {
-                Ticket::Asked(wanted) if wanted.database.name.as_str() == what => {
-                    Some(wanted.told.watch(&wanted.database.name))
-                }
-                _ => None,
-            })
-        })
-    }
-
-    /// Tells the run of a database to stop, or takes it out of the queue.
-    fn cancel(&mut self, name: &Name) -> Option<Watch> {
-        if let Some(running) = self.running.get(name) {
-            running.cancel.cancel();
-            return Some(running.told.watch(name));
-        }
-        let at = self.queue.iter().position(|ticket| matches!(ticket, Ticket::Asked(w) if w.database.name == *name))?;
-        let Some(Ticket::Asked(wanted)) = self.queue.remove(at) else { return None };
-        let watch = wanted.told.watch(name);
-        wanted.told.stage.send_modify(|stage| stage.ended = Some(how(&Err(Error::interrupted()))));
-        Some(watch)
-    }
-
     /// What of the status only the loop knows.
     fn living(&mut self) -> Living {
         let now = self.now();
@@ -320,6 +343,7 @@ impl Core {
         if let Some(why) = &self.configured.rejected {
             problems.push(format!("the configuration on the disk was rejected, the one before runs: {why}"));
         }
+        problems.extend(self.spaces.problems(&self.plan).cloned());
         for notifier in self.alarms.notifiers() {
             if let (Some(_), Some(error)) = (notifier.failing_since, notifier.last_error) {
                 problems.push(format!("notify {}: {error} ({} waiting)", notifier.name, notifier.queued));
@@ -329,21 +353,20 @@ impl Core {
     }
 }
 
-/// What `qbackd prune` shows, made where the backups are known.
-async fn prune_each(context: Context, databases: Vec<Arc<Database>>, dry_run: bool) -> Result<Document> {
-    let (mut done, mut failed) = (Vec::new(), None);
-    for database in databases {
-        match prune(&context, &database, if dry_run { Act::DryRun } else { Act::Insist }).await {
-            Ok(pruned) => done.push(pruned),
-            Err(e) => failed = Some(e),
-        }
-    }
-    match failed {
-        Some(error) if done.is_empty() => Err(error),
-        _ => Ok(serde_json::json!({ "dry_run": dry_run, "databases": done })),
-    }
-}
-
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Error::failed("the work panicked")))
+}
+
+fn document(answer: impl serde::Serialize) -> Result<Document> {
+    serde_json::to_value(answer).map_err(|e| Error::failed("cannot make JSON").because(e))
+}
+
+/// The class of an error of which only the outcome is known.
+fn kind_of(outcome: Outcome) -> Kind {
+    match outcome {
+        Outcome::TimedOut => Kind::TimedOut,
+        Outcome::Interrupted => Kind::Interrupted,
+        Outcome::Vetoed => Kind::Vetoed,
+        Outcome::Succeeded | Outcome::Failed | Outcome::Skipped => Kind::Failed,
+    }
 }

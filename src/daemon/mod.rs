@@ -3,7 +3,6 @@
 //! One loop (`core`) owns all state that changes; whatever happens comes to it as a message. When a database is due is worked out
 //! in `agenda`, what runs and what becomes of it is in `work`, the files come in through `reload`.
 
-mod accepted;
 mod agenda;
 mod alarms;
 mod chronicle;
@@ -12,6 +11,7 @@ pub mod control;
 mod core;
 mod daily;
 mod desk;
+mod errands;
 mod ground;
 mod http;
 mod journal;
@@ -20,10 +20,12 @@ mod reload;
 mod runs;
 mod service;
 mod shutdown;
+mod space;
 mod start;
 mod supervise;
 mod timer;
 mod watch;
+mod weekly;
 mod work;
 
 pub use start::serve;

@@ -1,17 +1,24 @@
 //! Reload, on one path: read all -> validate -> compare -> swap -> report. Start-up is the same from nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::agenda::{Agenda, believable};
-use super::configured::{Answer, Read, texts};
+use super::configured::{Answer, Fingerprint, Read, fingerprint, in_short};
 use super::core::{Core, Message};
-use super::{accepted, journal};
-use crate::config::{self, Diff, Loaded, Plan, Report};
+use super::ground::Ground;
+use super::journal;
+use crate::config::{self, Diff, Loaded, Plan, Report, accepted};
 use crate::control;
 use crate::error::Result;
+use crate::history::{LastDue, Newest};
 use crate::job::standing::last_success;
-use crate::model::{Event, Notice};
+use crate::model::{Event, Name, Notice};
 use crate::schedule;
+
+/// So many new databases are few.
+const ONE_BY_ONE: usize = 16;
 
 impl Core {
     /// Has the files read. Nothing else waits for that.
@@ -24,29 +31,31 @@ impl Core {
         }
         configured.reading = true;
         configured.waiting.extend(answer);
-        let (dir, to) = (self.ground.config.clone(), self.messages());
+        let (ground, known, to) = (self.ground.clone(), configured.fingerprint, self.messages());
         tokio::task::spawn_blocking(move || {
             // A loop that is gone has no use for it.
-            let _ = to.send(Message::Read(Box::new(Read(config::load(&dir)))));
+            let _ = to.send(Message::Read(Box::new(read(&ground, known))));
         });
     }
 
     /// Takes over what was read, or says why not.
-    pub(super) fn read(&mut self, Read(read): Read) {
+    pub(super) fn read(&mut self, read: Read) {
         let answers = std::mem::take(&mut self.configured.waiting);
-        let report = match &read {
-            Ok(loaded) => &loaded.warnings,
-            Err(report) => report,
-        };
-        let texts = texts(report);
         // A file that was only touched. Whoever asked gets an answer all the same.
-        if answers.is_empty() && texts == self.configured.texts {
+        let asked = std::mem::take(&mut self.configured.insisted) || !answers.is_empty();
+        if !asked && read.fingerprint == self.configured.fingerprint {
             return self.read_again();
         }
-        self.configured.texts = texts;
+        self.configured.fingerprint = read.fingerprint;
         self.service.reloading();
-        let told = match read {
-            Ok(loaded) => self.accept(loaded),
+        if let Err(e) = &read.kept {
+            tracing::warn!(
+                "after a restart this configuration would be missed if the files were broken then: {}",
+                e.line()
+            );
+        }
+        let told = match read.result {
+            Ok(loaded) => self.accept(loaded, read.took),
             Err(report) => self.reject(&report),
         };
         self.service.ready();
@@ -65,35 +74,50 @@ impl Core {
         }
     }
 
-    fn accept(&mut self, loaded: Loaded) -> control::Reload {
-        let Loaded { plan, warnings } = loaded;
+    fn accept(&mut self, loaded: Loaded, [read, kept]: [Duration; 2]) -> control::Reload {
+        let Loaded { mut plan, warnings } = loaded;
+        let begun = Instant::now();
         let diff = config::diff(&self.plan, &plan);
-        if let Err(e) = accepted::keep(&self.ground.state, &warnings) {
-            tracing::warn!(
-                "after a restart this configuration would be missed if the files were broken then: {}",
-                e.line()
-            );
-        }
+        let compared = begun.elapsed();
+        plan.daemon.keep_until_restart(&self.plan.daemon);
         let mended = self.configured.rejected.take().is_some();
         self.configured.since = self.now();
         self.take_over(plan);
+        let swapped = begun.elapsed().saturating_sub(compared);
+        tracing::debug!(
+            "reload: read and checked in {read:.0?}, kept in {kept:.0?}, compared in {compared:.0?}, swapped in {swapped:.0?}"
+        );
         let whole = if mended { "; the files are whole again" } else { "" };
         journal::config_accepted(&format!("{diff}{whole}"));
         told(true, &warnings, &diff)
     }
 
     fn reject(&mut self, report: &Report) -> control::Reload {
-        let (errors, _) = report.counts();
-        let first = report.lines().next().map(|(_, line)| line).unwrap_or_default();
-        let more = if errors > 1 { format!(" (and {} more)", errors - 1) } else { String::new() };
-        let line = format!("{first}{more}");
-        self.configured.rejected = Some(line.clone());
+        let line = in_short(report);
+        let notice = self.rejection(&line);
+        // Who reads the same mistake again and again wants to hear of it; everybody else heard of it.
+        if self.configured.rejected.as_ref() == Some(&line) {
+            journal::tell(&notice);
+        } else {
+            self.alarms.tell_everybody(&self.plan, &notice);
+        }
+        self.configured.rejected = Some(line);
+        told(false, report, &Diff::default())
+    }
+
+    /// At the start: tells that the files are broken, if nobody was told before the start.
+    pub(super) fn tell_of_broken_files(&self) {
+        if let Some(line) = &self.configured.rejected {
+            self.alarms.tell_everybody_once(&self.plan, &self.rejection(line));
+        }
+    }
+
+    fn rejection(&self, line: &str) -> Notice {
         let text = format!("the configuration was rejected, the one before stays: {line}");
         let mut notice = Notice::new(Event::ConfigRejected, self.now(), &self.ground.host, None, text);
-        notice.error = Some(line);
+        notice.error = Some(line.to_owned());
         notice.hint = Some("see all of it with `qbackd check`, mend it, `systemctl reload qbackd`".into());
-        self.alarms.tell_everybody(&self.plan, &notice);
-        told(false, report, &Diff::default())
+        notice
     }
 
     /// Makes `plan` the one that counts. Runs keep the one they began with.
@@ -103,35 +127,75 @@ impl Core {
         self.zone = schedule::zone(plan.daemon.options.timezone.as_deref());
         self.agendas.retain(|name, _| plan.databases.contains_key(name));
         self.alarms.meet(&plan);
-        let reader = self.ground.history.read();
-        for (name, database) in &plan.databases {
-            match self.agendas.get_mut(name) {
-                Some(agenda) => agenda.adopt(database, &self.zone, now),
-                None => {
-                    let last = reader.last_due(name, believable(now)).ok().flatten();
-                    let proven = reader.newest(name).ok().as_ref().and_then(last_success);
-                    let agenda = Agenda::new(database, &self.zone, last.as_ref(), proven, now);
-                    self.agendas.insert(name.clone(), agenda);
-                }
+        for (name, agenda) in &mut self.agendas {
+            if let Some(database) = plan.databases.get(name) {
+                agenda.adopt(database, &self.zone, now);
             }
         }
+        let new = self.new_ones(&plan);
+        let facts = Facts::of(&self.ground, &new).unwrap_or_else(|e| {
+            tracing::error!("what was done for new databases is not known: {}", e.line());
+            Facts::default()
+        });
+        self.make_agendas(&plan, &new, &facts);
         self.plan = Arc::clone(&plan);
         self.shown.send_replace(plan);
         self.look(now);
     }
 
-    /// The agendas of all databases at start-up.
-    pub(super) fn make_agendas(&mut self) -> Result<()> {
+    /// The databases of `plan` that have no agenda yet.
+    pub(super) fn new_ones(&self, plan: &Plan) -> Vec<Name> {
+        plan.databases.keys().filter(|name| !self.agendas.contains_key(*name)).cloned().collect()
+    }
+
+    /// Makes the agendas of `new` ones.
+    pub(super) fn make_agendas(&mut self, plan: &Plan, new: &[Name], facts: &Facts) {
         let now = self.now();
-        let reader = self.ground.history.read();
-        let (last, newest) = (reader.all_last_due(believable(now))?, reader.all_newest()?);
-        for (name, database) in &self.plan.databases {
-            let proven = newest.get(name).and_then(last_success);
-            let agenda = Agenda::new(database, &self.zone, last.get(name), proven, now);
+        for (name, database) in new.iter().filter_map(|name| Some((name, plan.databases.get(name)?))) {
+            let proven = facts.newest.get(name).and_then(last_success);
+            let agenda = Agenda::new(database, &self.zone, facts.last.get(name), proven, now);
             self.agendas.insert(name.clone(), agenda);
         }
-        Ok(())
     }
+}
+
+/// What the history knows of databases that are new to the daemon.
+#[derive(Default)]
+pub(super) struct Facts {
+    last: HashMap<Name, LastDue>,
+    newest: HashMap<Name, Newest>,
+}
+
+impl Facts {
+    /// A few are looked up one by one; of more, all that the history knows is read at once.
+    pub(super) fn of(ground: &Ground, names: &[Name]) -> Result<Self> {
+        let (reader, until) = (ground.history.read(), believable(ground.clock.now()));
+        if names.len() > ONE_BY_ONE {
+            return Ok(Self { last: reader.all_last_due(until)?, newest: reader.all_newest()? });
+        }
+        let mut facts = Self::default();
+        for name in names {
+            facts.last.extend(reader.last_due(name, until)?.map(|last| (name.clone(), last)));
+            facts.newest.insert(name.clone(), reader.newest(name)?);
+        }
+        Ok(facts)
+    }
+}
+
+/// Reads the files, and keeps them if they can be used and are not what they were.
+fn read(ground: &Ground, known: Fingerprint) -> Read {
+    let begun = Instant::now();
+    let result = config::load(&ground.config);
+    let took = begun.elapsed();
+    let fingerprint = fingerprint(match &result {
+        Ok(loaded) => &loaded.warnings,
+        Err(report) => report,
+    });
+    let kept = match &result {
+        Ok(loaded) if fingerprint != known => accepted::keep(&ground.state, &loaded.warnings),
+        _ => Ok(()),
+    };
+    Read { result, fingerprint, kept, took: [took, begun.elapsed().saturating_sub(took)] }
 }
 
 /// What `diff` answers: what a reload would do.

@@ -13,7 +13,8 @@ use crate::control;
 use crate::error::Result;
 use crate::history::Ending;
 use crate::job::backup::Made;
-use crate::model::{Name, Notice, Outcome, Progress, RunId, RunKind};
+use crate::job::restore;
+use crate::model::{Event, Name, Notice, Outcome, Progress, RunId, RunKind};
 
 /// What waits for its turn.
 pub(super) enum Ticket {
@@ -42,15 +43,41 @@ impl Ticket {
     }
 }
 
-/// A backup that somebody asked for. It is made as the configuration was when it was asked for.
+/// A run that somebody asked for. It is made as the configuration was when it was asked for.
 pub(super) struct Wanted {
+    /// The id that it is to have.
+    pub(super) run: RunId,
     pub(super) database: Arc<Database>,
     pub(super) plan: Arc<Plan>,
-    /// Another destination than the policy's first.
-    pub(super) to: Option<Name>,
+    pub(super) errand: Errand,
     /// Who asked.
     pub(super) by: String,
     pub(super) told: Told,
+}
+
+/// What is to be done.
+pub(super) enum Errand {
+    /// A backup.
+    Backup {
+        /// Another destination than the policy's first.
+        to: Option<Name>,
+        /// What it is for, if it is by schedule.
+        due: Option<Due>,
+    },
+    /// A restore into the database's own place.
+    Restore(Box<restore::Errand>),
+    /// Retention.
+    Prune,
+}
+
+impl Errand {
+    pub(super) fn what(&self) -> What {
+        match self {
+            Self::Backup { due, .. } => What::Backup(*due),
+            Self::Restore(_) => What::Restore,
+            Self::Prune => What::Prune,
+        }
+    }
 }
 
 /// What is told to those who watch a run.
@@ -62,10 +89,10 @@ pub(super) struct Told {
 
 impl Told {
     /// Of a run that waits.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(run: RunId) -> Self {
         let progress = Progress::default();
         progress.quiet_phase("waiting for its turn");
-        Self { progress, stage: watch::Sender::new(Stage { run: None, attempt: 1, ended: None }) }
+        Self { progress, stage: watch::Sender::new(Stage { run: Some(run), attempt: 1, ended: None }) }
     }
 
     /// For somebody who watches the run of `database`.
@@ -79,8 +106,27 @@ impl Told {
 pub(super) enum What {
     /// A backup; by schedule, if it was due.
     Backup(Option<Due>),
+    /// A restore.
+    Restore,
     /// Retention.
     Prune,
+}
+
+impl What {
+    pub(super) fn kind(self) -> RunKind {
+        match self {
+            Self::Backup(_) => RunKind::Backup,
+            Self::Restore => RunKind::Restore,
+            Self::Prune => RunKind::Prune,
+        }
+    }
+}
+
+/// What a run that succeeded left.
+pub(super) enum Done {
+    Made(Box<Made>),
+    Restored(Box<restore::Done>),
+    Pruned,
 }
 
 /// A run that is going on.
@@ -90,13 +136,16 @@ pub(super) struct Running {
     pub(super) since: Timestamp,
     pub(super) told: Told,
     pub(super) cancel: CancellationToken,
+    /// Who cancelled it.
+    pub(super) cancelled: Option<String>,
     pub(super) database: Arc<Database>,
+    pub(super) plan: Arc<Plan>,
 }
 
 /// A run that ended.
 pub(super) struct Ended {
     pub(super) database: Name,
-    pub(super) result: Result<Option<Made>>,
+    pub(super) result: Result<Done>,
     /// What people are to be told of it.
     pub(super) notices: Vec<Notice>,
 }
@@ -111,25 +160,31 @@ impl Running {
 
     /// For the status.
     pub(super) fn shown(&self) -> control::status::Running {
-        let kind = match self.what {
-            What::Backup(_) => RunKind::Backup,
-            What::Prune => RunKind::Prune,
-        };
+        let kind = self.what.kind();
         let phase = Some(self.told.progress.snapshot().phase).filter(|phase| !phase.is_empty());
         control::status::Running { run: self.run.clone(), kind, started: self.since, phase, percent: self.percent() }
     }
 }
 
 /// How a run ended, for those who watch it.
-pub(super) fn how(result: &Result<Option<Made>>) -> control::Ended {
+pub(super) fn how(result: &Result<Done>, plan: &Plan, notices: &[Notice]) -> control::Ended {
+    let mut ended = match result {
+        Ok(_) => control::Ended::new(Outcome::Succeeded),
+        Err(e) => control::Ended { error: Some(e.into()), ..control::Ended::new(Ending::of(e).outcome) },
+    };
     match result {
-        Ok(made) => control::Ended {
-            outcome: Outcome::Succeeded,
-            error: None,
-            made: made.as_ref().map(|made| {
-                Box::new(control::Made { manifest: made.manifest.clone(), destination: made.destination.to_string() })
-            }),
-        },
-        Err(e) => control::Ended { outcome: Ending::of(e).outcome, error: Some(e.into()), made: None },
+        Ok(Done::Made(made)) => ended.made = Some(Box::new(told(made, plan))),
+        // Texts and numbers always have a JSON form.
+        Ok(Done::Restored(done)) => ended.restored = serde_json::to_value(done).ok(),
+        Ok(Done::Pruned) | Err(_) => {}
     }
+    let matter = notices.iter().filter(|notice| matches!(notice.event, Event::Paused | Event::SuspiciousSize));
+    ended.warnings.extend(matter.map(|notice| notice.text.clone()));
+    ended
+}
+
+/// A backup that was made, as it travels.
+pub(super) fn told(made: &Made, plan: &Plan) -> control::Made {
+    let destination = made.destination.to_string();
+    control::Made { manifest: made.manifest.clone(), called: plan.called(&destination), destination }
 }

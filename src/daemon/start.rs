@@ -12,15 +12,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::Alarms;
-use super::configured::Configured;
+use super::configured::{Configured, in_short};
 use super::control::socket::{Handed, handed_over};
 use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
 use super::ground::Ground;
 use super::supervise::{Part, supervise};
-use super::{accepted, journal, metrics, watch};
-use crate::config::{self, Loaded, Plan};
+use super::{journal, metrics, watch};
+use crate::config::{self, Loaded, Plan, accepted};
 use crate::error::{Error, Kind, Result, from_io};
 use crate::history::{History, StateDir, lock};
 use crate::job::sweep::recover;
@@ -76,6 +76,7 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     let databases = if count == 1 { "database" } else { "databases" };
     journal::daemon_started(&format!("{count} {databases} from {}", config.display()));
     let mut core = Core::new(ground, plan, configured, alarms).await?;
+    core.tell_of_broken_files();
     obey_signals(core.messages())?;
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -155,16 +156,15 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
             Ok((plan, Configured::new(&warnings, None, now)))
         }
         Err(report) => {
-            let (errors, _) = report.counts();
-            tracing::error!("{}", report.render(false).trim_end());
-            let broken =
-                format!("{} has {errors} error{}", ground.config.display(), if errors == 1 { "" } else { "s" });
-            let Some(Loaded { plan, .. }) = accepted::last(&ground.state) else {
+            let Some(Loaded { plan, .. }) = accepted::last(&ground.state)? else {
+                tracing::error!("{}", report.render(false).trim_end());
+                let (errors, _) = report.counts();
+                let plural = if errors == 1 { "" } else { "s" };
+                let broken = format!("{} has {errors} error{plural}", ground.config.display());
                 return Err(Error::new(Kind::Configuration, broken)
                     .hint("see with `qbackd check`; there is no earlier one to run"));
             };
-            tracing::error!("{broken}: the last accepted configuration runs until it is mended");
-            Ok((plan, Configured::new(&report, Some(broken), now)))
+            Ok((plan, Configured::new(&report, Some(in_short(&report)), now)))
         }
     }
 }

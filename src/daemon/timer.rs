@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
-use tokio_cron_scheduler::{Job, JobScheduler};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::error::{Error, Result};
 
@@ -19,21 +20,34 @@ const HORIZON: Duration = Duration::from_secs(120);
 /// The scheduler cuts instants to whole seconds, and would fire before the time.
 const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
+/// What is done with a second that has come.
+type Fire = Arc<dyn Fn(Timestamp) + Send + Sync>;
+
 /// Arms firings.
 pub(super) struct Timer {
-    scheduler: JobScheduler,
-    fire: Arc<dyn Fn(Timestamp) + Send + Sync>,
+    clockwork: UnboundedSender<Order>,
     /// The seconds that have a job.
     armed: BTreeSet<Timestamp>,
+    ticks: bool,
+}
+
+/// What the clockwork is to do, in this order.
+enum Order {
+    /// Fire at `at`, for what is due at this second.
+    Fire { second: Timestamp, at: Instant },
+    /// Nothing is armed any more.
+    Rest,
 }
 
 impl Timer {
     /// Starts the scheduler. `fire` is called with each armed second when it has come.
     pub(super) async fn start(fire: impl Fn(Timestamp) + Send + Sync + 'static) -> Result<Self> {
-        let cannot = |e: tokio_cron_scheduler::JobSchedulerError| Error::failed("cannot start the timer").because(e);
-        let scheduler = JobScheduler::new().await.map_err(cannot)?;
-        scheduler.start().await.map_err(cannot)?;
-        Ok(Self { scheduler, fire: Arc::new(fire), armed: BTreeSet::new() })
+        let scheduler = JobScheduler::new().await;
+        let scheduler = scheduler.map_err(|e| Error::failed("cannot start the timer").because(e))?;
+        let (clockwork, orders) = unbounded_channel();
+        // The loop does not wait for the scheduler.
+        tokio::spawn(work(Scheduler { jobs: scheduler, ticks: false }, orders, Arc::new(fire)));
+        Ok(Self { clockwork, armed: BTreeSet::new(), ticks: false })
     }
 
     /// Has `fire` called when each of `instants` has come, as far as that is soon. What is past is not armed.
@@ -44,8 +58,11 @@ impl Timer {
             let second = at.round(second).unwrap_or(at);
             let Ok(wait) = Duration::try_from(second.duration_since(now)) else { continue };
             if at > now && wait <= HORIZON && self.armed.insert(second) {
-                self.set(second, wait);
+                self.order(Order::Fire { second, at: Instant::now() + wait + WHOLE_SECOND });
             }
+        }
+        if self.armed.is_empty() && self.ticks {
+            self.order(Order::Rest);
         }
     }
 
@@ -54,28 +71,71 @@ impl Timer {
         self.armed.remove(&second);
     }
 
-    /// Ends the scheduler: from now on every firing is lost.
+    /// Ends the clockwork: from now on every firing is lost.
     #[cfg(test)]
-    pub(super) async fn break_down(&mut self) {
-        self.scheduler.shutdown().await.expect("it runs");
+    pub(super) fn break_down(&mut self) {
+        self.order(Order::Rest);
+        self.clockwork = unbounded_channel().0;
     }
 
-    /// The loop does not wait for the scheduler. What cannot be armed is found by the sweep.
-    fn set(&self, second: Timestamp, wait: Duration) {
-        let (scheduler, fire) = (self.scheduler.clone(), Arc::clone(&self.fire));
-        let job = Job::new_one_shot_at_instant_async(Instant::now() + wait + WHOLE_SECOND, move |_, _| {
+    fn order(&mut self, order: Order) {
+        self.ticks = matches!(order, Order::Fire { .. });
+        // Without a clockwork the sweep finds what is due.
+        let _ = self.clockwork.send(order);
+    }
+}
+
+/// Does what is ordered, until nobody orders any more.
+async fn work(mut scheduler: Scheduler, mut orders: UnboundedReceiver<Order>, fire: Fire) {
+    while let Some(order) = orders.recv().await {
+        let done = match order {
+            Order::Fire { second, at } => scheduler.fire(second, at, &fire).await,
+            Order::Rest => scheduler.rest().await,
+        };
+        if let Err(e) = done {
+            tracing::debug!("the timer could not be set, the sweep will find what is due: {e}");
+        }
+    }
+}
+
+/// The scheduler looks twice a second whether a job is due. It does so only while there is one.
+struct Scheduler {
+    jobs: JobScheduler,
+    ticks: bool,
+}
+
+impl Scheduler {
+    async fn fire(
+        &mut self,
+        second: Timestamp,
+        at: Instant,
+        fire: &Fire,
+    ) -> std::result::Result<(), JobSchedulerError> {
+        if !self.ticks {
+            self.wake().await?;
+        }
+        let fire = Arc::clone(fire);
+        let job = Job::new_one_shot_at_instant_async(at, move |_, _| {
             fire(second);
             Box::pin(std::future::ready(()))
-        });
-        tokio::spawn(async move {
-            let armed = match job {
-                Ok(job) => scheduler.add(job).await,
-                Err(e) => Err(e),
-            };
-            if let Err(e) = armed {
-                tracing::debug!("the timer could not be armed, the sweep will find what is due: {e}");
-            }
-        });
+        })?;
+        self.jobs.add(job).await.map(drop)
+    }
+
+    async fn rest(&mut self) -> std::result::Result<(), JobSchedulerError> {
+        self.ticks = false;
+        self.jobs.shutdown().await
+    }
+
+    /// `shutdown` ends the ticking and nothing else; it begins again with a new ticker, since the old one cannot be started twice.
+    async fn wake(&mut self) -> std::result::Result<(), JobSchedulerError> {
+        *self.jobs.scheduler.write().await = Default::default();
+        if self.jobs.inited().await {
+            self.jobs.scheduler.write().await.init(&self.jobs.context).await;
+        }
+        self.jobs.start().await?;
+        self.ticks = true;
+        Ok(())
     }
 }
 
@@ -90,7 +150,10 @@ mod tests {
 
     async fn start() -> (Timer, UnboundedReceiver<Timestamp>) {
         let (to, fired) = unbounded_channel();
-        (Timer::start(move |second| to.send(second).unwrap_or_default()).await.unwrap(), fired)
+        let timer = Timer::start(move |second| {
+            let _ = to.send(second);
+        });
+        (timer.await.unwrap(), fired)
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +179,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_scheduler_that_is_gone_loses_its_firings_and_hurts_nobody() {
         let (mut timer, mut fired) = start().await;
-        timer.break_down().await;
+        timer.break_down();
         let now = SystemClock.now();
         timer.arm([now + SignedDuration::from_millis(1)], now);
         assert!(timeout(Duration::from_secs(3), fired.recv()).await.is_err(), "it was not lost");

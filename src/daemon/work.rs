@@ -10,17 +10,21 @@ use super::agenda::{Due, span};
 use super::control::desk::Stage;
 use super::core::{Core, Message};
 use super::journal;
-use super::runs::{Ended, Running, Ticket, Told, Wanted, What, how};
-use crate::config::{Database, Plan};
+use super::runs::{Done, Ended, Errand, Running, Ticket, Told, Wanted, What, how};
+use crate::config::Database;
 use crate::error::{DEFECT, Error, Kind, Result};
 use crate::job::Scheduled;
-use crate::job::backup::{Made, backup};
+use crate::job::backup::backup;
 use crate::job::prune::{Act, prune};
+use crate::job::restore::restore_own;
 use crate::model::figures::{figures, took};
-use crate::model::{Name, RunId, RunKind};
+use crate::model::{Name, RunId};
 
 /// A database that somebody else works on, a verb without the daemon, is tried again after this.
 const BUSY: SignedDuration = SignedDuration::from_secs(60);
+
+/// So many runs that were refused are known for a while.
+const REFUSED: usize = 64;
 
 /// Who made a run that nobody asked for.
 const SCHEDULE: &str = "the schedule";
@@ -44,62 +48,66 @@ impl Core {
 
     fn start(&mut self, ticket: Ticket) {
         let now = self.now();
-        match ticket {
-            Ticket::Asked(wanted) => {
-                let Wanted { database, plan, to, by, told } = wanted;
-                self.launch(&plan, database, to, by, What::Backup(None), told);
-            }
+        let wanted = match ticket {
+            Ticket::Asked(wanted) => wanted,
             Ticket::Scheduled(name) => {
                 let Some(database) = self.plan.databases.get(&name).cloned() else { return };
                 if self.alarms.is_paused(&name) {
                     return;
                 }
                 let Some(due) = self.agendas.get_mut(&name).and_then(|agenda| agenda.take(now)) else { return };
-                let plan = Arc::clone(&self.plan);
-                self.launch(&plan, database, None, SCHEDULE.into(), What::Backup(Some(due)), Told::new());
+                self.by_schedule(database, Errand::Backup { to: None, due: Some(due) })
             }
             Ticket::Prune(name) => {
                 let Some(database) = self.plan.databases.get(&name).cloned() else { return };
-                let plan = Arc::clone(&self.plan);
-                self.launch(&plan, database, None, SCHEDULE.into(), What::Prune, Told::new());
+                self.by_schedule(database, Errand::Prune)
             }
-        }
+        };
+        self.launch(wanted);
     }
 
-    fn launch(
-        &mut self,
-        plan: &Arc<Plan>,
-        database: Arc<Database>,
-        to: Option<Name>,
-        by: String,
-        what: What,
-        told: Told,
-    ) {
-        let (name, since) = (database.name.clone(), self.now());
-        let run = RunId::new(since, &self.ground.host);
+    /// A run that nobody asked for.
+    pub(super) fn by_schedule(&self, database: Arc<Database>, errand: Errand) -> Wanted {
+        let run = RunId::new(self.now(), &self.ground.host);
+        let (plan, by, told) = (Arc::clone(&self.plan), SCHEDULE.to_owned(), Told::new(run.clone()));
+        Wanted { run, database, plan, errand, by, told }
+    }
+
+    fn launch(&mut self, wanted: Wanted) {
+        let Wanted { run, database, plan, errand, by, told } = wanted;
+        let (name, since, what) = (database.name.clone(), self.now(), errand.what());
         let cancel = CancellationToken::new();
         let scheduled = match what {
             What::Backup(Some(due)) => Some(Scheduled { due: due.due, attempt: due.attempt }),
             _ => None,
         };
         let (notices, mut heard) = unbounded_channel();
-        let mut context = self.ground.context(plan, by, cancel.clone());
+        let mut context = self.ground.context(&plan, by, cancel.clone());
         (context.run, context.scheduled, context.notices) = (Some(run.clone()), scheduled, Some(notices));
         let attempt = scheduled.map_or(1, |scheduled| scheduled.attempt);
         told.stage.send_replace(Stage { run: Some(run.clone()), attempt, ended: None });
+        if !matches!(what, What::Prune) {
+            journal::run_started(&name, &run, what.kind(), &context.initiated_by);
+        }
         if matches!(what, What::Backup(_)) {
-            journal::run_started(&name, &run, RunKind::Backup, &context.initiated_by);
-            self.alarms.run_begins(plan, &database);
+            self.alarms.run_begins(&plan, &database);
         }
         let (progress, work) = (told.progress.clone(), Arc::clone(&database));
         let task = tokio::spawn(async move {
-            match what {
-                What::Backup(_) => backup(&context, &work, to.as_ref(), &progress).await.map(Some),
-                What::Prune => prune(&context, &work, Act::Delete).await.map(|pruned| {
+            match errand {
+                Errand::Backup { to, .. } => {
+                    let made = backup(&context, &work, to.as_ref(), &progress).await;
+                    made.map(|made| Done::Made(Box::new(made)))
+                }
+                Errand::Restore(errand) => {
+                    let done = restore_own(&context, &work, *errand, &progress).await;
+                    done.map(|done| Done::Restored(Box::new(done)))
+                }
+                Errand::Prune => prune(&context, &work, Act::Delete).await.map(|pruned| {
                     for error in pruned.into_failures() {
                         tracing::warn!("{}: old backups stay: {}", work.name, error.line());
                     }
-                    None
+                    Done::Pruned
                 }),
             }
         });
@@ -111,7 +119,7 @@ impl Core {
             let notices = std::iter::from_fn(|| heard.try_recv().ok()).collect();
             let _ = to.send(Message::Ended(Box::new(Ended { database: ending, result, notices })));
         });
-        self.running.insert(name, Running { what, run, since, told, cancel, database });
+        self.running.insert(name, Running { what, run, since, told, cancel, cancelled: None, database, plan });
     }
 
     /// Takes note of a run that ended: retries, counters, alarms, those who watch.
@@ -121,30 +129,46 @@ impl Core {
         let now = self.now();
         let again = match running.what {
             What::Backup(due) => self.again(&name, &running.database, due, &result, now),
-            What::Prune => None,
+            What::Restore | What::Prune => None,
         };
+        let mut told = how(&result, &running.plan, &notices);
+        if let (Some(who), Err(error)) = (&running.cancelled, &result)
+            && error.kind() == Kind::Interrupted
+        {
+            let said = format!("cancelled by {who}");
+            if let Err(e) = self.ground.history.note(&running.run, said.as_str()) {
+                tracing::warn!("{name}: {}", e.line());
+            }
+            told.warnings.push(said);
+        }
         match (self.ground.history.read().run(running.run.as_str()), &result) {
             // Retention has a run for each backup that went, and says so itself.
-            (_, Ok(_)) if matches!(running.what, What::Prune) => {}
+            (_, Ok(Done::Pruned)) => {}
             (Ok(run), result) => {
-                let figures = result.as_ref().ok().and_then(Option::as_ref).map(|made| figures(&made.manifest));
+                let figures = match result {
+                    Ok(Done::Made(made)) => Some(figures(&made.manifest)),
+                    _ => None,
+                };
                 journal::run_ended(&run, figures.as_deref(), again.map(|at| at.duration_since(now)));
                 if let Some(outcome) = run.outcome {
                     self.counters.ended(&name, run.kind, outcome, run.stored_bytes.unwrap_or(0));
                 }
-                let plan = Arc::clone(&self.plan);
-                self.alarms.run_ended(&plan, &running.database, &run, &notices);
+                if matches!(running.what, What::Backup(_)) {
+                    let plan = Arc::clone(&self.plan);
+                    self.alarms.run_ended(&plan, &running.database, &run, &notices);
+                }
             }
             (Err(_), Err(e)) => self.without_record(&running, e, again.map(|at| at.duration_since(now))),
             (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
-        running.told.stage.send_modify(|stage| stage.ended = Some(how(&result)));
+        running.told.stage.send_modify(|stage| stage.ended = Some(told));
+        self.look_at_space(&running.database.policy.destinations);
         self.look(self.now());
     }
 
     /// A run was refused before it began: somebody else works on the database, or the history cannot be written. That is in no
     /// history, so people are to hear of it in another way.
-    fn without_record(&self, running: &Running, error: &Error, again: Option<SignedDuration>) {
+    fn without_record(&mut self, running: &Running, error: &Error, again: Option<SignedDuration>) {
         let (name, line) = (&running.database.name, error.line());
         match (again, running.what) {
             (Some(again), _) => tracing::warn!("{name}: {line}; again in {}", took(again)),
@@ -152,6 +176,10 @@ impl Core {
                 self.alarms.not_begun(&self.plan, &running.database, error, self.now());
             }
             (None, _) => tracing::warn!("{name}: {line}"),
+        }
+        self.refused.push_back(running.told.watch(name));
+        if self.refused.len() > REFUSED {
+            self.refused.pop_front();
         }
     }
 
@@ -161,11 +189,11 @@ impl Core {
         name: &Name,
         database: &Database,
         due: Option<Due>,
-        result: &Result<Option<Made>>,
+        result: &Result<Done>,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let primary = database.policy.destinations.first().map(|destination| &destination.name);
-        if let Ok(Some(made)) = result
+        if let Ok(Done::Made(made)) = result
             && Some(&made.destination) == primary
             && let Some(agenda) = self.agendas.get_mut(name)
         {
@@ -180,9 +208,8 @@ impl Core {
             _ => return None,
         };
         let at = now.saturating_add(wait).unwrap_or(now);
-        if let Some(agenda) = self.agendas.get_mut(name) {
-            agenda.retry(due.due, attempt, at, now);
-        }
+        // One that is in no file any more is not tried again.
+        self.agendas.get_mut(name)?.retry(due.due, attempt, at, now);
         Some(at)
     }
 }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
@@ -169,7 +169,7 @@ pub struct Selection {
 }
 
 /// What a restore would do, for people and for `--json`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RestorePlan {
     /// Where the data goes.
     pub target: String,
@@ -188,7 +188,7 @@ pub struct RestorePlan {
 }
 
 /// What a restore left.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Restored {
     /// Where the data is now.
     pub target: String,

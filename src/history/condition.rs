@@ -111,7 +111,7 @@ pub struct LastDue {
     pub due: Timestamp,
     /// The attempt, from 1.
     pub attempt: u32,
-    /// How it ended; none while it runs.
+    /// How it ended; none while it runs. One that somebody cancelled counts as skipped: nobody wants it made up for.
     pub outcome: Option<Outcome>,
     /// When it ended.
     pub ended: Option<Timestamp>,

@@ -17,6 +17,9 @@ const CONDITION: &str = "name, first_seen, failures, failing_since, paused, paus
 const GOOD: &str = "kind = 'backup' AND outcome = 'succeeded'";
 const BAD: &str = "kind = 'backup' AND outcome IN ('failed', 'timed out')";
 const PROOF: &str = "kind IN ('verify', 'restore', 'drill') AND outcome = 'succeeded'";
+/// The outcome, but that a run which somebody cancelled is none to be made up for: the event of the cancel names it.
+const SETTLED: &str = "CASE WHEN outcome = 'interrupted' AND EXISTS (SELECT 1 FROM events WHERE events.database = runs.database
+         AND events.at >= runs.started AND events.word = 'cancel' AND events.run = runs.id) THEN 'skipped' ELSE outcome END";
 /// The beginning of the type in a backup's id, as the index has it.
 const TYPE: &str = "substr(backup, 18, 4)";
 
@@ -225,9 +228,9 @@ fn per_database(columns: &str, only: &str, order: &str, one: bool) -> String {
 }
 
 fn last_due_sql(one: bool) -> String {
-    let columns = "name, due, attempt, outcome, ended, id";
+    let columns = format!("name, due, attempt, {SETTLED}, ended, id");
     let only = format!("due IS NOT NULL AND due <= ?{}", if one { 2 } else { 1 });
-    per_database(columns, &only, "due DESC, attempt DESC, n DESC", one)
+    per_database(&columns, &only, "due DESC, attempt DESC, n DESC", one)
 }
 
 type Place = fn(&mut Newest) -> &mut Option<Run>;

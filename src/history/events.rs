@@ -42,6 +42,12 @@ impl Entry {
             notice: None,
         }
     }
+
+    /// Somebody asked for a run to stop. It is not made up for then ([`LastDue`](super::LastDue)).
+    pub fn cancel(at: Timestamp, database: &Name, run: &RunId, who: &str) -> Self {
+        let text = format!("the run {run} was cancelled");
+        Self { run: Some(run.clone()), ..Self::action(at, "cancel", Some(database), who, text) }
+    }
 }
 
 impl From<&Notice> for Entry {

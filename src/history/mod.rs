@@ -17,6 +17,7 @@ mod record;
 mod schema;
 mod sql;
 mod state_dir;
+mod tally;
 mod write;
 
 pub use condition::{Condition, Hold, LastDue, Newest, Pause, PausedBy};
@@ -26,4 +27,5 @@ pub use lock::Lock;
 pub use read::{Filter, Reader};
 pub use record::{Ending, Level, Line, NewRun, Phase, Run};
 pub use state_dir::StateDir;
+pub use tally::Tally;
 pub use write::History;

@@ -13,7 +13,7 @@ use super::schema::{self, Found};
 use super::sql::explain;
 use super::{Level, Line, Run, StateDir, lock};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Name, RunId};
+use crate::model::{Name, Outcome, RunId};
 
 /// The name of the database below `state_dir`.
 pub(super) const FILE: &str = "history.db";
@@ -140,6 +140,22 @@ impl Reader {
     /// The lock cannot be looked at.
     pub fn alive(&self, state: &StateDir, run: &Run) -> Result<bool> {
         Ok(run.outcome.is_none() && lock::held(state, &run.lock)?)
+    }
+
+    /// The run as it stands: one that died has no end until somebody records it; what it is can be told already.
+    ///
+    /// # Errors
+    /// The history or the lock cannot be read.
+    pub fn settled(&self, state: &StateDir, mut run: Run) -> Result<Run> {
+        if run.outcome.is_none() && !self.alive(state, &run)? {
+            // It may have ended between the two looks.
+            run = self.run(run.id.as_str())?;
+            if run.outcome.is_none() {
+                run.outcome = Some(Outcome::Interrupted);
+                run.error = Some("its process died".into());
+            }
+        }
+        Ok(run)
     }
 
     pub(super) fn runs(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Run>> {

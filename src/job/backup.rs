@@ -78,10 +78,13 @@ pub async fn backup(
     let manifest = unless_it_panics(make(context, database, &destination, &at, &run, &hooks, progress)).await;
     let made = manifest.map(|manifest| Made { manifest, destination });
     let made = end(context, &run, made.map_err(|e| e.during(format!("backup of {name} failed"))));
-    conclude(context, database, &run);
+    let noted = conclude(context, database, &run);
     match &made {
         Ok(made) => {
-            after_backup(context, database, &made.destination, &run, &lock).await;
+            // Whether anything may go depends on what was noted: this backup may be suspicious.
+            if noted {
+                after_backup(context, database, &made.destination, &run, &lock).await;
+            }
             hooks.after_backup(&made.manifest, &made.account()).await;
         }
         Err(error) => hooks.on_failure(error).await,

@@ -102,8 +102,7 @@ impl Context {
 
     /// A destination as people know it: by its name, and its `label` where it has one.
     pub fn called(&self, destination: &str) -> String {
-        let label = self.plan.destinations.get(destination).and_then(|known| known.options.label.as_deref());
-        label.map_or_else(|| destination.to_owned(), |label| format!("{destination} ({label})"))
+        self.plan.called(destination)
     }
 
     /// How artifacts of a database are packed. Every run may use every processor: the system shares them out when several runs

@@ -2,6 +2,7 @@
 
 use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
+use crate::control::{Deleted, ToDelete};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Lock, NewRun, lock};
 use crate::model::{BackupRef, Outcome, RunKind};
@@ -78,16 +79,30 @@ impl Planned {
     pub fn place(&self) -> &str {
         self.repository.label()
     }
+
+    /// What is asked about, for people and programs, here or behind the control socket.
+    pub fn told(&self) -> ToDelete {
+        ToDelete {
+            to_delete: self.at.to_string(),
+            database: self.at.database.clone(),
+            stored_bytes: self.stored_bytes,
+            at: self.place().to_owned(),
+            last: self.last,
+            damage: self.damage.as_ref().map(Error::line),
+        }
+    }
 }
 
 /// Deletes it.
 ///
 /// # Errors
 /// The database is being worked on, or the destination refuses.
-pub async fn delete(context: &Context, planned: Planned) -> Result<()> {
+pub async fn delete(context: &Context, planned: Planned) -> Result<Deleted> {
     let Planned { at, stored_bytes, repository, .. } = planned;
     let lock = lock::hold(&context.state, &at.database)?;
-    remove(context, &repository, RunKind::Delete, Gone { at, stored_bytes, notes: Vec::new() }, &lock).await
+    let deleted = Deleted { deleted: at.to_string(), stored_bytes };
+    remove(context, &repository, RunKind::Delete, Gone { at, stored_bytes, notes: Vec::new() }, &lock).await?;
+    Ok(deleted)
 }
 
 /// A backup that goes, and what the history keeps of it.

@@ -49,10 +49,13 @@ pub fn after_run(condition: &mut Condition, run: &Run, rules: &Rules, now: Times
 fn succeeded(condition: &mut Condition, run: &Run, rules: &Rules, now: Timestamp) -> Vec<Notice> {
     let failures = condition.failures;
     let mut told = Vec::new();
-    if failures > 0 {
-        let text = format!("backup succeeded after {}", times(failures, "failure"));
-        told.push(notice(Event::Recovered, text, run, rules, now));
-    }
+    let recovered = match (failures, condition.stale_told) {
+        (0, None) => None,
+        // Whoever was told of the silence wants to know that it is over.
+        (0, Some(_)) => Some("backup succeeded; there had been none for too long".to_owned()),
+        _ => Some(format!("backup succeeded after {}", times(failures, "failure"))),
+    };
+    told.extend(recovered.map(|text| notice(Event::Recovered, text, run, rules, now)));
     forget(condition);
     condition.stale_told = None;
     let size = run.plain_bytes.map_or_else(String::new, |bytes| format!(": {}", Size(bytes)));

@@ -3,10 +3,13 @@
 //! Each is given to `/bin/sh -c` and told about the run in variables (qbackd.toml(5) lists them). What it prints becomes lines
 //! of the run. A hook before the work can refuse it; one that fails after it changes nothing any more: that is a warning.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -15,11 +18,15 @@ use crate::config::{Database, options};
 use crate::engine::process::{Ran, Tool};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Level};
-use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind};
+use crate::model::{BackupRef, Manifest, Outcome, Progress, RunId, RunKind, Timespan};
 use crate::store::paths;
 
 /// How many lines of one hook are kept.
 const LINES: usize = 1000;
+
+/// How long after a cancel a hook may go on that puts things back in order. Somebody waits then; at a shutdown that is the service
+/// manager, which is told of 30 s: 20 for the work, and 3 more between SIGTERM and SIGKILL.
+const AFTER_CANCEL: Duration = Duration::from_secs(7);
 
 /// What a run tells all of its hooks.
 pub(super) struct About<'a> {
@@ -60,6 +67,7 @@ impl<'a> Hooks<'a> {
             ("QBACKD_BACKUP", about.backup.to_string()),
             ("QBACKD_TYPE", about.backup.id.kind().to_string()),
             ("QBACKD_DESTINATION", destination.clone()),
+            ("QBACKD_ATTEMPT", context.scheduled.map_or(1, |scheduled| scheduled.attempt).to_string()),
             ("QBACKD_INITIATED_BY", context.initiated_by.clone()),
             ("QBACKD_HOST", context.host.clone()),
         ];
@@ -163,15 +171,27 @@ impl<'a> Hooks<'a> {
 
     async fn tell(&self, hook: &'static str, command: Option<&str>, more: Vec<(&'static str, String)>) {
         let Some(command) = command else { return };
-        // What a hook puts back in order must be put back after a cancel as well.
-        let cancel = match self.context.cancel.is_cancelled() {
-            true => CancellationToken::new(),
-            false => self.context.cancel.clone(),
-        };
-        let ran = self.run(hook, command, more, &cancel).await;
-        if let Err(e) = ran.and_then(|ran| succeeded(hook, &ran)) {
+        if let Err(e) = self.put_back(hook, command, more).await.and_then(|ran| succeeded(hook, &ran)) {
             beside(self.context, &self.run, Level::Warning, &e);
         }
+    }
+
+    /// Runs a hook after the work. What it puts back in order must be put back after a cancel as well, but not for ever.
+    async fn put_back(&self, hook: &'static str, command: &str, more: Vec<(&'static str, String)>) -> Result<Ran> {
+        let (stop, cancel) = (CancellationToken::new(), &self.context.cancel);
+        let mut ran = pin!(self.run(hook, command, more, &stop));
+        tokio::select! {
+            ran = &mut ran => return ran,
+            () = async { cancel.cancelled().await; sleep(AFTER_CANCEL).await } => stop.cancel(),
+        }
+        ran.await.map_err(|e| match e.kind() {
+            Kind::Interrupted => {
+                let limit = Timespan(AFTER_CANCEL);
+                Error::new(Kind::TimedOut, format!("`{hook}` was not done {limit} after the cancel of its run"))
+                    .hint("it was killed with all it had started")
+            }
+            _ => e,
+        })
     }
 
     async fn run(

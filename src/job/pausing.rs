@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::failures::{Rules, USUAL, after_run, forget, measure};
+use super::recorded::beside;
 use super::standing::fingerprint;
 use crate::config::Database;
-use crate::error::Result;
-use crate::history::{Condition, Entry, History, Hold, Pause, PausedBy, Reader};
+use crate::error::{Error, Result};
+use crate::history::{Condition, Entry, History, Hold, Level, Pause, PausedBy, Reader};
 use crate::model::{BackupType, Name, Notice, RunId};
 
 /// Pauses a database: nothing of it starts by itself until [`resume`]. Gives what was done, for people.
@@ -81,6 +82,25 @@ pub fn reset_failed(history: &History, name: &Name, who: &str, now: Timestamp) -
     Ok(text)
 }
 
+/// What `backup` leaves alone: with `all`, databases that are paused. One that is named is backed up all the same, and that is said.
+/// Gives the sentences for people.
+///
+/// # Errors
+/// The history cannot be read.
+pub fn leave_out_paused(reader: &Reader, databases: &mut Vec<Arc<Database>>, all: bool) -> Result<Vec<String>> {
+    let (known, mut told) = (reader.all_conditions()?, Vec::new());
+    databases.retain(|database| {
+        let name = &database.name;
+        let Some(pause) = known.get(name).and_then(|known| known.pause.as_ref()) else { return true };
+        let why = if pause.why.is_empty() { String::new() } else { format!(" ({})", pause.why) };
+        let done =
+            if all { format!("left out; `qbackd resume {name}` ends that") } else { "backed up all the same".into() };
+        told.push(format!("{name} is paused by {}{why}: {done}", pause.by));
+        !all
+    });
+    Ok(told)
+}
+
 /// The suspicious backup for which nothing of a database may be deleted, if there is one.
 ///
 /// # Errors
@@ -107,8 +127,8 @@ pub fn accept_size(history: &History, name: &Name, who: &str, now: Timestamp) ->
 }
 
 /// Takes note of a backup that ended: counts, pauses, weighs, before retention looks at what is left. What people are to be told of
-/// is recorded, and handed to whoever listens. The backup is what it is whether that can be done or not.
-pub(super) fn conclude(context: &Context, database: &Arc<Database>, run: &RunId) {
+/// is recorded, and handed to whoever listens. The backup is what it is whether that can be done or not. Gives whether it could.
+pub(super) fn conclude(context: &Context, database: &Arc<Database>, run: &RunId) -> bool {
     let retry = &database.policy.retry;
     let again = context.scheduled.is_some_and(|scheduled| scheduled.attempt < retry.attempts);
     let history = &context.history;
@@ -122,9 +142,12 @@ pub(super) fn conclude(context: &Context, database: &Arc<Database>, run: &RunId)
             recorded
         })
     });
-    if let Err(e) = noted {
-        tracing::error!("{}: {}", database.name, e.line());
+    if let Err(e) = &noted {
+        let what =
+            format!("cannot note what the run means for {}; old backups stay until one can be noted", database.name);
+        beside(context, run, Level::Error, &Error::failed(what).because(e.line()));
     }
+    noted.is_ok()
 }
 
 /// Takes note of a backup that ended: counts, pauses, weighs. Gives what people are to be told; who calls hands it on, the history's

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use serde::{Serialize, Serializer};
 
 use super::Context;
 use super::delete::{Gone, remove};
@@ -15,6 +14,8 @@ use super::pausing::{self, accept_size};
 use super::recorded::beside;
 use super::sweep::recover;
 use crate::config::{Database, Destination};
+use crate::control::retention;
+use crate::control::{self, Going};
 use crate::error::{Error, Result};
 use crate::history::{Ending, Hold, Level, Lock, NewRun, lock};
 use crate::model::{BackupId, BackupRef, Name, RunId, RunKind};
@@ -30,14 +31,14 @@ pub enum Act<'a> {
     DryRun,
     /// What no rule keeps is deleted; while the newest backup is suspicious, nothing is.
     Delete,
-    /// The same, but only what a person saw in this plan and agreed to.
-    Agreed(&'a Pruned),
+    /// The same, but only what a person saw in a plan and agreed to.
+    Agreed(&'a [Going]),
     /// What no rule keeps is deleted, and a suspicious backup is believed from now on: a person said `--yes`.
     Insist,
 }
 
 /// What was decided for a database, and what was done.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Pruned {
     /// The database.
     pub database: Name,
@@ -46,29 +47,23 @@ pub struct Pruned {
 }
 
 /// What was decided at one destination.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct AtDestination {
     /// Its name.
     pub destination: Name,
     /// Each backup there, the newest first.
     pub backups: Vec<Judged>,
     /// Why nothing, or nothing more, was deleted here.
-    #[serde(serialize_with = "line")]
     pub failure: Option<Error>,
 }
 
 /// A backup and what became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Judged {
     /// Whether it stays, and why.
-    #[serde(flatten)]
     pub decision: Decision,
     /// Whether it was deleted.
     pub deleted: bool,
-}
-
-fn line<S: Serializer>(failure: &Option<Error>, to: S) -> Result<S::Ok, S::Error> {
-    failure.as_ref().map(Error::line).serialize(to)
 }
 
 impl Pruned {
@@ -79,10 +74,64 @@ impl Pruned {
         all.filter(|(_, judged)| judged.decision.verdict == Verdict::Delete)
     }
 
+    /// What is to be deleted, for a person to agree to.
+    pub fn agreed(&self) -> Vec<Going> {
+        let going = self.going();
+        going.map(|(at, judged)| Going { destination: at.clone(), id: judged.decision.id.clone() }).collect()
+    }
+
+    /// For people and programs, here or behind the control socket.
+    fn told(&self, context: &Context) -> retention::OfDatabase {
+        let at = |at: &AtDestination| retention::AtDestination {
+            destination: at.destination.clone(),
+            called: context.called(at.destination.as_str()),
+            backups: at.backups.iter().map(Judged::told).collect(),
+            failure: at.failure.as_ref().map(Error::line),
+        };
+        retention::OfDatabase {
+            database: self.database.clone(),
+            destinations: self.destinations.iter().map(at).collect(),
+        }
+    }
+
     /// The failures, taken out.
     pub fn into_failures(self) -> impl Iterator<Item = Error> {
         self.destinations.into_iter().filter_map(|at| at.failure)
     }
+}
+
+impl Judged {
+    fn told(&self) -> retention::Judged {
+        let decision = &self.decision;
+        retention::Judged {
+            id: decision.id.clone(),
+            kind: decision.kind,
+            started: decision.started,
+            stored_bytes: decision.stored_bytes,
+            verdict: decision.verdict.as_str().to_owned(),
+            reasons: decision.reasons.iter().map(ToString::to_string).collect(),
+            deleted: self.deleted,
+        }
+    }
+}
+
+/// Does [`prune`] for one database after the other, and tells all of it. One that fails stops no other.
+pub async fn prune_each(context: &Context, databases: &[Arc<Database>], act: Act<'_>) -> control::Pruned {
+    let dry_run = matches!(act, Act::DryRun);
+    let mut done = control::Pruned { dry_run, databases: Vec::new(), freed_bytes: 0, failed: Vec::new() };
+    for database in databases {
+        match prune(context, database, act).await {
+            Ok(pruned) => {
+                let counts = |judged: &Judged| dry_run || judged.deleted;
+                let freed = pruned.going().filter(|(_, judged)| counts(judged)).map(|(_, j)| j.decision.stored_bytes);
+                done.freed_bytes = freed.fold(done.freed_bytes, u64::saturating_add);
+                done.databases.push(pruned.told(context));
+                done.failed.extend(pruned.into_failures().map(|error| (&error).into()));
+            }
+            Err(error) => done.failed.push((&error).into()),
+        }
+    }
+    done
 }
 
 /// Applies the rules of `keep` at every destination of a database. One that fails stops no other; its failure is in the result.
@@ -183,9 +232,9 @@ impl There<'_> {
             return Ok(at);
         }
         let seen: Option<BTreeSet<&BackupId>> = match act {
-            Act::Agreed(plan) => {
-                let here = plan.going().filter(|(name, _)| **name == at.destination);
-                Some(here.map(|(_, judged)| &judged.decision.id).collect())
+            Act::Agreed(going) => {
+                let here = going.iter().filter(|going| going.destination == at.destination);
+                Some(here.map(|going| &going.id).collect())
             }
             Act::DryRun | Act::Delete | Act::Insist => None,
         };

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::backup::backup;
 use super::context::{Given, Scratch};
 use super::hooks::{About, Hooks};
 use super::limits::{Limits, unless_cancelled, within};
 use super::recorded::{Account, begin, end, record_refusal};
 use super::{Context, Place, Wanted};
+use crate::config::Database;
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, NewRun, lock};
 use crate::model::artifact::Encryption;
+use crate::model::figures::figures;
 use crate::model::manifest::counts;
 use crate::model::{BackupRef, Manifest, Outcome, Progress, RunKind};
 use crate::repository::{Plain, Reader, Repository, settled};
@@ -48,8 +52,40 @@ pub struct Planned {
     _scratch: Scratch,
 }
 
+/// A plan as it is shown, here or behind the control socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outline {
+    /// What would be restored.
+    pub backup: String,
+    /// Where from.
+    pub from: String,
+    /// When its data was read.
+    pub started: Timestamp,
+    /// Bytes before compression and encryption.
+    pub plain_bytes: u64,
+    /// Bytes at the destination.
+    pub stored_bytes: u64,
+    /// What it holds, for people.
+    pub holds: String,
+    /// What will happen.
+    pub plan: RestorePlan,
+}
+
+/// A restore into a database's own place, by somebody who has no keys: what the daemon does for them.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    /// Which backup of the database.
+    pub wanted: Wanted,
+    /// Whether what is there may be replaced.
+    pub overwrite: bool,
+    /// What it is that may be replaced, as a plan named it; none: whatever is there.
+    pub agreed: Option<Vec<String>>,
+    /// Back up what is there before.
+    pub backup_first: bool,
+}
+
 /// A restore that was done.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {
     /// What was restored.
     pub backup: String,
@@ -138,6 +174,20 @@ impl Planned {
         self.repository.label()
     }
 
+    /// The plan as it is shown.
+    pub fn outline(&self) -> Outline {
+        let manifest = self.manifest();
+        Outline {
+            backup: manifest.reference().to_string(),
+            from: self.from().to_owned(),
+            started: manifest.started,
+            plain_bytes: manifest.plain_bytes(),
+            stored_bytes: manifest.stored_bytes(),
+            holds: figures(manifest),
+            plan: self.plan.clone(),
+        }
+    }
+
     /// Lets the restore replace what the plan says it replaces.
     pub fn agree_to_overwrite(&mut self) {
         self.request.overwrite = true;
@@ -173,6 +223,61 @@ pub(super) async fn prove_stored(repository: &dyn Repository, chain: &[Manifest]
         }
     }
     Ok(())
+}
+
+/// Plans a restore of `database` into its own place, with the keys of the configuration and no others.
+///
+/// # Errors
+/// As [`plan`]; the backup was made by another engine than the database has now.
+pub async fn plan_own(
+    context: &Context,
+    database: &Database,
+    wanted: Wanted,
+    dry_run: bool,
+    progress: &Progress,
+) -> Result<Planned> {
+    let (keys, request) = (Given::default(), RestoreRequest::default());
+    let planned = plan(context, Order { wanted, from: None, keys, request, dry_run }, progress).await?;
+    let manifest = planned.manifest();
+    // Where such a one goes is said by the backup, not by the configuration.
+    if manifest.database != database.name || manifest.engine != database.engine.name {
+        return Err(Error::new(Kind::NotPermitted, format!("{} is no backup of this database", manifest.reference()))
+            .because(format!("{} made it, and {} is {}", manifest.engine, database.name, database.engine.name))
+            .hint("restore it with --to as a user who can read the keys"));
+    }
+    Ok(planned)
+}
+
+/// Restores `database` into its own place, as far as somebody agreed to what that replaces.
+///
+/// # Errors
+/// As [`plan_own`] and [`restore`]; something else would be replaced, or what is there could not be backed up first.
+pub async fn restore_own(
+    context: &Context,
+    database: &Arc<Database>,
+    errand: Errand,
+    progress: &Progress,
+) -> Result<Done> {
+    let mut planned = plan_own(context, database, errand.wanted, false, progress).await?;
+    let replaces = &planned.plan.replaces;
+    if !replaces.is_empty() {
+        if !errand.overwrite {
+            return Err(Error::failed(format!("{} would be replaced", replaces.join(", ")))
+                .hint("nothing was changed; --overwrite replaces it"));
+        }
+        if errand.agreed.is_some_and(|agreed| agreed != *replaces) {
+            return Err(Error::new(Kind::TryAgain, "what would be replaced is not what it was a moment ago")
+                .because(format!("now it is {}", replaces.join(", ")))
+                .hint("nothing was changed; look at the plan again"));
+        }
+        if errand.backup_first {
+            let context = Context { run: None, ..context.clone() };
+            let made = backup(&context, database, None, progress).await;
+            made.map_err(|e| e.during("nothing was restored, since what is there could not be backed up first"))?;
+        }
+        planned.agree_to_overwrite();
+    }
+    restore(context, planned).await
 }
 
 /// Does what was planned. What would be written over in place is only touched after all of the backup was opened and read: a

@@ -13,7 +13,7 @@ words! {
     Event {
         /// A run failed, and its retries with it.
         Failed = "failed",
-        /// A run succeeded after one that failed.
+        /// A run succeeded after one that failed, or after too long without any.
         Recovered = "recovered",
         /// A database was paused after failures.
         Paused = "paused",

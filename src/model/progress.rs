@@ -61,6 +61,16 @@ impl Progress {
         self.shared.stored.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// Takes over what another process tells of its run.
+    pub fn mirror(&self, there: Snapshot) {
+        let Snapshot { phase, quiet, expected, plain, stored } = there;
+        self.phase(phase);
+        self.shared.quiet.store(quiet, Relaxed);
+        self.shared.expected.store(expected, Relaxed);
+        self.shared.plain.store(plain, Relaxed);
+        self.shared.stored.store(stored, Relaxed);
+    }
+
     /// Where the run is now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {

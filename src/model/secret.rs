@@ -4,8 +4,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -14,6 +17,9 @@ use crate::error::{Error, Kind, Result, from_io};
 
 /// Secrets longer than this are a mistake (a dump named as a password file), in bytes.
 const MAX_LEN: u64 = 64 * 1024;
+
+/// How long a command may take to print a secret: whoever needs it waits that long.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A secret value. It cannot be printed, and its memory is wiped when it is dropped.
 #[derive(Clone)]
@@ -47,7 +53,7 @@ pub enum SecretRef {
     Env(String),
     /// A systemd credential (`LoadCredential=`), by name, below `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
     Credential(String),
-    /// What a command prints on stdout; run without a shell.
+    /// What a command prints on stdout; run without a shell, for a minute at most.
     Command(Vec<String>),
 }
 
@@ -63,7 +69,7 @@ impl SecretRef {
                 .map(Zeroizing::new)
                 .map_err(|_| unavailable(format!("the environment variable {name} is not set")))?,
             Self::Credential(name) => read_credential(name)?,
-            Self::Command(argv) => run(argv)?,
+            Self::Command(argv) => run(argv, LIMIT)?,
         };
         let value = Zeroizing::new(
             value.strip_suffix('\n').map_or(value.as_str(), |v| v.strip_suffix('\r').unwrap_or(v)).to_owned(),
@@ -122,16 +128,33 @@ fn read_credential(name: &str) -> Result<Zeroizing<String>> {
     read_private(&Path::new(&dir).join(name)).map_err(|e| absent(&e.line()))
 }
 
-fn run(argv: &[String]) -> Result<Zeroizing<String>> {
+fn run(argv: &[String], limit: Duration) -> Result<Zeroizing<String>> {
     let Some((program, args)) = argv.split_first() else {
         return Err(unavailable("a secret command has no words".into()));
     };
-    let output = Command::new(program)
+    let what = || format!("cannot run the secret command {program}");
+    let child = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .output()
-        .map_err(|e| from_io(format!("cannot run the secret command {program}"), e))?;
+        .process_group(0)
+        .spawn()
+        .map_err(|e| from_io(what(), e))?;
+    let group = rustix::process::Pid::from_child(&child);
+    let (told, ended) = mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        // Whoever waits no longer does not want to know.
+        let _ = told.send(child.wait_with_output());
+    });
+    let Ok(output) = ended.recv_timeout(limit) else {
+        // With all that it started. It was not waited for yet, so the number is still its own.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        drop(waiting);
+        let took = format!("the secret command {program} did not end within {} s", limit.as_secs());
+        return Err(Error::new(Kind::TimedOut, took).hint("it was killed; does it wait for somebody to type?"));
+    };
+    let output = output.map_err(|e| from_io(what(), e))?;
     let value = Zeroizing::new(output.stdout);
     if !output.status.success() {
         return Err(unavailable(format!("the secret command {program} failed: {}", output.status)));
@@ -173,5 +196,20 @@ mod tests {
         let failed = command("echo hunter2; exit 3").resolve().unwrap_err();
         assert!(failed.line().contains("exit status: 3") && !failed.line().contains("hunter2"), "{failed}");
         assert!(command("true").resolve().unwrap_err().line().contains("is empty"));
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_killed_with_all_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("lock");
+        std::fs::write(&lock, "").unwrap();
+        let script = format!("exec 3<{0}; flock -n 3; (trap '' TERM; sleep 1000) & echo hunter2; wait", lock.display());
+        let argv: Vec<String> = ["/bin/sh", "-c", &script].map(str::to_owned).into();
+        let error = run(&argv, Duration::from_millis(300)).unwrap_err();
+        assert_eq!(error.kind(), Kind::TimedOut);
+        assert!(error.line().contains("/bin/sh") && !error.line().contains("hunter2"), "{error}");
+        // The lock is free as soon as the last of them is gone.
+        let free = Command::new("flock").args(["-w", "60"]).arg(&lock).arg("true").status().unwrap();
+        assert!(free.success());
     }
 }

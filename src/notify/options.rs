@@ -215,7 +215,7 @@ pub struct Gotify {
 pub struct NotifyRule {
     /// The name of a `[notify.NAME]`.
     pub to: String,
-    /// The events; empty for all but `succeeded`, and for all where a check of healthchecks is told.
+    /// The events; empty for all but `succeeded`, and for all but `recovered` where a check of healthchecks is told.
     pub on: Vec<Event>,
 }
 
@@ -225,8 +225,9 @@ pub fn wanted(rules: &[NotifyRule], event: Event, find: impl Fn(&str) -> Option<
     let mut found = Vec::new();
     for rule in rules {
         let Some(notify) = find(&rule.to) else { continue };
-        // A check that hears of no success raises an alarm of its own.
-        let by_default = event != Event::Succeeded || matches!(notify.how, NotifyType::Healthchecks(_));
+        // A check that hears of no success raises an alarm of its own; that the success is a recovery too is no news to it.
+        let check = matches!(notify.how, NotifyType::Healthchecks(_));
+        let by_default = event != if check { Event::Recovered } else { Event::Succeeded };
         let told = if rule.on.is_empty() { by_default } else { rule.on.contains(&event) };
         if told && !named.contains(&rule.to.as_str()) {
             named.push(&rule.to);

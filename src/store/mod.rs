@@ -14,7 +14,7 @@ mod sandbox;
 mod upload;
 
 pub use local::Space;
-pub use open::{SERVICES, open, open_folder};
+pub use open::{SERVICES, open, open_folder, space};
 pub use options::{Access, DestinationOptions};
 pub use upload::Upload;
 

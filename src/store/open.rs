@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use opendal::{Operator, services};
 
-use super::local::Local;
+use super::local::{Local, Space};
 use super::options::{Access, DestinationOptions, OptionValue};
 use super::{Store, layers};
 use crate::error::{Error, Kind, Result};
@@ -37,6 +37,17 @@ pub fn open(label: &str, options: &DestinationOptions, access: Access) -> Result
         }
     };
     Ok(Store { label: label.to_owned(), operator, local, min_free: options.min_free })
+}
+
+/// Free and total space of a destination, where it is a file system. Nothing is opened where it is none.
+///
+/// # Errors
+/// As [`open`]; the file system does not answer.
+pub fn space(label: &str, options: &DestinationOptions) -> Result<Option<Space>> {
+    match options.service.as_str() {
+        "fs" => open(label, options, Access::Read)?.space(),
+        _ => Ok(None),
+    }
 }
 
 /// Opens a folder that was named on the command line, for reading.

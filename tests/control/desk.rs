@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qbackd::config::{Plan, load};
-use qbackd::control::wire::{Backup, Changed, Delete, Document, Ended, Handle, History, Prune, Reload};
+use qbackd::control::wire::{Backup, Changed, Delete, Document, Ended, Handle, History, Pause, Prune, Reload, Started};
 use qbackd::control::{DatabaseStatus, Status};
 use qbackd::daemon::control::{Caller, Desk, Entry, Stage, Watch};
 use qbackd::error::{Error, Kind, Result};
@@ -64,7 +64,7 @@ impl Fake {
 
     /// The run that everybody watches has ended.
     pub fn end_at_once(&self) {
-        let ended = Ended { outcome: Outcome::Succeeded, error: None, made: None };
+        let ended = Ended::new(Outcome::Succeeded);
         self.stage.send_modify(|stage| stage.ended = Some(ended));
     }
 
@@ -91,9 +91,10 @@ impl Desk for Fake {
         Arc::clone(&self.plan)
     }
 
-    async fn backup(&self, ask: Backup, by: &Caller) -> Result<Vec<Handle>> {
+    async fn backup(&self, ask: Backup, by: &Caller) -> Result<Started> {
         self.tell(format!("backup {:?} all={}", ask.names, ask.all), by);
-        Ok(ask.names.into_iter().map(|database| Handle { database, run: None }).collect())
+        let runs = ask.names.into_iter().map(|database| Handle { database, run: None }).collect();
+        Ok(Started { runs, warnings: Vec::new() })
     }
 
     async fn watch(&self, what: &str, by: &Caller) -> Result<Watch> {
@@ -110,7 +111,7 @@ impl Desk for Fake {
         Ok(self.watched(database))
     }
 
-    async fn pause(&self, database: &Name, by: &Caller) -> Result<Changed> {
+    async fn pause(&self, database: &Name, _: Pause, by: &Caller) -> Result<Changed> {
         self.changed("pause", database, by)
     }
 

@@ -83,6 +83,24 @@ fn what_a_wrong_clock_dated_into_the_future_counts_only_if_there_is_nothing_else
 }
 
 #[test]
+fn a_scheduled_run_that_somebody_cancelled_counts_as_skipped_and_one_that_was_cut_short_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (history, clock) = held(&dir.path().join("state"));
+    let told = |history: &History| history.read().last_due(&name("shop"), Timestamp::MAX).unwrap().unwrap().outcome;
+    let first = ran(&history, due("shop", "2026-11-20T01:00:00Z", 1), Outcome::Interrupted);
+    assert_eq!(told(&history), Some(Outcome::Interrupted));
+    history.event(Entry::cancel(clock.now(), &name("shop"), &first, "alice")).unwrap();
+    assert_eq!(told(&history), Some(Outcome::Skipped));
+    // The next one is another run; and a cancel that came too late changes nothing.
+    let second = ran(&history, due("shop", "2026-11-20T02:00:00Z", 1), Outcome::Interrupted);
+    assert_eq!(told(&history), Some(Outcome::Interrupted));
+    let third = ran(&history, due("shop", "2026-11-20T03:00:00Z", 1), Outcome::Failed);
+    history.event(Entry::cancel(clock.now(), &name("shop"), &third, "alice")).unwrap();
+    assert_eq!(told(&history), Some(Outcome::Failed));
+    assert_eq!(history.read().run(second.as_str()).unwrap().outcome, Some(Outcome::Interrupted));
+}
+
+#[test]
 fn the_condition_of_a_database_reads_back_as_it_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");

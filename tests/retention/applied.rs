@@ -78,7 +78,7 @@ async fn nothing_goes_but_what_somebody_saw_and_agreed_to() {
     // While the question was on the screen somebody made the rules stricter.
     bench.edit("last = 2", "last = 1");
     let context = context(&bench, Arc::new(SystemClock));
-    let done = prune(&context, &context.database(&name).unwrap(), Act::Agreed(&planned)).await.unwrap();
+    let done = prune(&context, &context.database(&name).unwrap(), Act::Agreed(&planned.agreed())).await.unwrap();
     assert_eq!(bench.listed(), made[1..]);
     let told: Vec<_> = done.going().map(|(_, judged)| (judged.decision.id.as_str(), judged.deleted)).collect();
     assert_eq!(told, [(&made[1][5..], false), (&made[0][5..], true)]);

@@ -11,3 +11,4 @@ pub mod sinks;
 pub mod sqlite;
 pub mod systemd;
 pub mod tree;
+pub mod users;

@@ -84,6 +84,17 @@ impl Caller {
             .hint(format!("members of the group `{ADMINS}` may, and root")))
     }
 
+    /// Whether they may act on any database at all: who may not learns nothing of what there is.
+    ///
+    /// # Errors
+    /// They may not.
+    pub fn may_any(&self, what: &str) -> Result<()> {
+        match self.plan.databases.keys().any(|name| self.may(name).is_ok()) {
+            true => Ok(()),
+            false => self.may_all(what),
+        }
+    }
+
     /// Whether they may see the status of this database.
     pub fn sees(&self, database: &Name) -> bool {
         self.plan.daemon.options.status == StatusFor::All || self.may(database).is_ok()

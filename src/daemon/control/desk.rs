@@ -1,6 +1,7 @@
 //! What the control server asks of the daemon: one method a request. The server has read the request and asked whether the
 //! caller may make it; the desk does it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Caller;
 use crate::config::Plan;
-use crate::control::wire::{Backup, Changed, Delete, Document, Ended, Handle, Prune, Reload, Restore};
+use crate::control::wire::{Backup, Changed, Delete, Document, Ended, Pause, Prune, Reload, Restore, Started};
 use crate::control::{self, History, Status};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Line, Run};
@@ -29,8 +30,13 @@ pub trait Desk: Send + Sync + 'static {
     /// The configuration that runs now; owners and `status` are read from it.
     fn plan(&self) -> Arc<Plan>;
 
+    /// The folder that it was read from.
+    fn config(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Accepts runs, one for each database, or (an error) none of them. Busy or pending: [`Kind::TryAgain`].
-    async fn backup(&self, ask: Backup, by: &Caller) -> Result<Vec<Handle>>;
+    async fn backup(&self, ask: Backup, by: &Caller) -> Result<Started>;
 
     /// The pending or running run of a database (`shop`), else its last one; or a run by the beginning of its id.
     async fn watch(&self, what: &str, by: &Caller) -> Result<Watch>;
@@ -39,7 +45,7 @@ pub trait Desk: Send + Sync + 'static {
     async fn cancel(&self, database: &Name, by: &Caller) -> Result<Watch>;
 
     /// Pauses a database: no run starts by itself until [`Desk::resume`].
-    async fn pause(&self, database: &Name, by: &Caller) -> Result<Changed>;
+    async fn pause(&self, database: &Name, ask: Pause, by: &Caller) -> Result<Changed>;
 
     /// Ends a pause.
     async fn resume(&self, database: &Name, by: &Caller) -> Result<Changed>;
@@ -65,8 +71,8 @@ pub trait Desk: Send + Sync + 'static {
     /// Deletes a backup, or tells what would go; as `qbackd delete --json` prints it.
     async fn delete(&self, ask: Delete, by: &Caller) -> Result<Document>;
 
-    /// Restores a database into its own server.
-    async fn restore(&self, ask: Restore, by: &Caller) -> Result<Handle> {
+    /// Restores a database into its own server, which gives a handle; or tells the plan.
+    async fn restore(&self, ask: Restore, by: &Caller) -> Result<Document> {
         let _ = by;
         Err(Error::new(Kind::Unavailable, format!("cannot restore {} through the daemon: that is not built", ask.what))
             .hint("run `qbackd restore` as a user who can read the secrets of the configuration"))
@@ -87,11 +93,11 @@ pub struct Watch {
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
-    /// Its id, once it has begun.
+    /// Its id.
     pub run: Option<RunId>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
-    /// How it ended, when no retry follows.
+    /// How it ended.
     pub ended: Option<Ended>,
 }
 

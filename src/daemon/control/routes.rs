@@ -14,7 +14,7 @@ use super::office::Office;
 use super::stream::{entries, ticks};
 use crate::control::Status;
 use crate::control::wire::{
-    Backup, Build, Changed, Delete, Document, Ended, Handle, History, Prune, Reload, Restore, Started, VERSION,
+    Backup, Build, Changed, Delete, Document, Ended, History, Pause, Prune, Reload, Restore, VERSION,
 };
 use crate::error::{Error, Kind, Result};
 use crate::model::{Name, Outcome};
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Office> {
 }
 
 async fn version(State(office): State<Office>) -> Json<Build> {
-    Json(Build::this(office.started))
+    Json(Build { config: office.desk.config(), ..Build::this(office.started) })
 }
 
 #[derive(Deserialize)]
@@ -66,8 +66,8 @@ async fn backup(State(office): State<Office>, by: Caller, Asked(ask): Asked<Back
         by.may_all("back up all databases")?;
     }
     may_each(&by, &ask.names)?;
-    let runs = office.desk.backup(ask, &by).await?;
-    Ok((StatusCode::ACCEPTED, Json(Started { runs })).into_response())
+    let started = office.desk.backup(ask, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(started)).into_response())
 }
 
 async fn progress(State(office): State<Office>, by: Caller, Path(what): Path<String>) -> Result<Response, Refused> {
@@ -81,11 +81,16 @@ async fn cancel(State(office): State<Office>, by: Caller, Path(name): Path<Strin
     // The daemon may end before the run does; then it is interrupted too.
     let ended = watch.state.wait_for(|stage| stage.ended.is_some()).await;
     let ended = ended.ok().and_then(|stage| stage.ended.clone());
-    json(ended.unwrap_or(Ended { outcome: Outcome::Interrupted, error: None, made: None }))
+    json(ended.unwrap_or(Ended::new(Outcome::Interrupted)))
 }
 
-async fn pause(State(office): State<Office>, by: Caller, Path(name): Path<String>) -> Answer<Changed> {
-    json(office.desk.pause(&allowed(&by, &name)?, &by).await?)
+async fn pause(
+    State(office): State<Office>,
+    by: Caller,
+    Path(name): Path<String>,
+    Asked(ask): Asked<Pause>,
+) -> Answer<Changed> {
+    json(office.desk.pause(&allowed(&by, &name)?, ask, &by).await?)
 }
 
 async fn resume(State(office): State<Office>, by: Caller, Path(name): Path<String>) -> Answer<Changed> {
@@ -116,6 +121,9 @@ async fn prune(State(office): State<Office>, by: Caller, Asked(ask): Asked<Prune
         by.may_all("prune all databases")?;
     }
     may_each(&by, &ask.names)?;
+    if ask.only.is_some() && (ask.dry_run || ask.names.len() != 1) {
+        return Err(Error::new(Kind::Usage, "`only` is for one database, and for a deletion").into());
+    }
     json(office.desk.prune(ask, &by).await?)
 }
 
@@ -123,7 +131,7 @@ async fn delete(State(office): State<Office>, by: Caller, Asked(ask): Asked<Dele
     json(office.desk.delete(ask, &by).await?)
 }
 
-async fn restore(State(office): State<Office>, by: Caller, Asked(ask): Asked<Restore>) -> Answer<Handle> {
+async fn restore(State(office): State<Office>, by: Caller, Asked(ask): Asked<Restore>) -> Answer<Document> {
     json(office.desk.restore(ask, &by).await?)
 }
 

@@ -93,7 +93,7 @@ fn names(runs: &[Run]) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn a_firing_that_is_lost_is_swept_up_within_a_minute() {
     let mut bench = Bench::new(2, &[("shop", "02:00")], "2026-11-20T01:58:30Z").await;
-    bench.core.timer.break_down().await;
+    bench.core.timer.break_down();
     let (runs, took) = bench
         .during(async |clock, history| {
             // The first is due at once, and needs no timer.

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub use figures::{Configuration, Counters, Figures, render};
 
 use super::http::converse;
-use crate::error::{Explain, Result};
+use crate::error::{Result, from_io};
 
 /// Callers at the same time; more wait in the kernel's queue.
 const CALLERS: usize = 32;
@@ -48,7 +48,18 @@ pub trait Source: Send + Sync + 'static {
 /// # Errors
 /// The address is taken, or is none of this host.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.explain(|| format!("cannot listen on {address} for metrics"))
+    TcpListener::bind(address).await.map_err(|e| {
+        let hint = match e.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program listens there (`ss -tlnp`); choose another `listen` in [daemon]"
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                "no interface has this address; choose another `listen` in [daemon]"
+            }
+            _ => return from_io(format!("cannot listen on {address} for metrics"), e),
+        };
+        from_io(format!("cannot listen on {address} for metrics"), e).hint(hint)
+    })
 }
 
 /// Answers until `stop`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Loaded, Report};
+use super::{Loaded, Report, load_texts};
 use crate::error::{Error, Result};
 use crate::history::StateDir;
 
@@ -23,15 +23,19 @@ struct Accepted {
 ///
 /// # Errors
 /// It cannot be written; the one before stays.
-pub(super) fn keep(state: &StateDir, report: &Report) -> Result<()> {
+pub fn keep(state: &StateDir, report: &Report) -> Result<()> {
     let files = report.sources().iter().map(|source| (source.path().to_owned(), source.text().to_owned())).collect();
     let text = serde_json::to_vec(&Accepted { files });
     state.keep(FOLDER, FILE, &text.map_err(|e| Error::failed("cannot keep the configuration").because(e))?)
 }
 
 /// The configuration that was accepted last, if there is one that can still be used.
-pub(super) fn last(state: &StateDir) -> Option<Loaded> {
-    let text = state.kept(FOLDER, FILE, LIMIT).ok()??;
-    let accepted: Accepted = serde_json::from_slice(&text).ok()?;
-    config::load_texts(accepted.files).ok()
+///
+/// # Errors
+/// It cannot be read.
+pub fn last(state: &StateDir) -> Result<Option<Loaded>> {
+    let Some(text) = state.kept(FOLDER, FILE, LIMIT)? else { return Ok(None) };
+    let files = serde_json::from_slice(&text).map(|accepted: Accepted| accepted.files);
+    // One of another version of qbackd, or a damaged one.
+    Ok(files.ok().and_then(|files| load_texts(files).ok()))
 }
