@@ -33,7 +33,7 @@ fn next<F: Fixture>(bench: &Bench<F>) -> Timestamp {
 
 /// Changes the history behind the daemon's back.
 fn amend<F: Fixture>(bench: &Bench<F>, sql: &str) {
-    sqlite3(&bench.path("state/history.db"), &format!(".timeout 10000\n{sql}"));
+    sqlite3(&bench.path("state/history.db"), &format!("PRAGMA busy_timeout = 10000; {sql}"));
 }
 
 /// A time of a run, as the history has it.

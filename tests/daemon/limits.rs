@@ -39,7 +39,7 @@ fn a_run_of_the_daemon_that_takes_too_long_dies_with_all_its_processes() {
 
 #[test]
 fn a_run_of_the_daemon_that_stalls_dies_with_all_its_processes() {
-    the_whole_group_dies("stall_timeout = '2s'\n", "", "no byte moved for 2s while dumping");
+    the_whole_group_dies("stall_timeout = '2s'\n", "", "no byte moved for 2s while running sh");
 }
 
 #[test]

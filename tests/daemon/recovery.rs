@@ -87,10 +87,10 @@ fn a_second_daemon_on_the_same_state_is_refused_and_told_why() {
     assert!(said.contains("another qbackd daemon works in"), "{said}");
     assert!(said.contains(&format!("pid {}", daemon.pid().as_raw_nonzero())), "{said}");
     // Nor one that would take its socket away.
-    bench.edit("$HERE/state", "$HERE/other");
+    bench.edit("/state\"", "/other\"");
     let said = bench.fails(75, &["daemon"]);
     assert!(said.contains("another daemon listens there"), "{said}");
-    bench.edit("$HERE/other", "$HERE/state");
+    bench.edit("/other\"", "/state\"");
     assert!(daemon.stop().success());
     assert!(Daemon::start(&bench).stop().success());
 }

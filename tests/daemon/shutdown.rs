@@ -84,14 +84,15 @@ fn asked_again_to_stop_it_cancels_what_runs() {
 fn asked_a_third_time_it_ends_at_once_and_leaves_the_rest_to_the_next_start() {
     // A dump that does not care is killed only after a while; nobody waits for that here.
     let bench = bench("1h", "touch $HERE/told");
-    let (daemon, dump) = busy(&bench);
+    let (mut daemon, dump) = busy(&bench);
     daemon.signal(Signal::TERM);
     daemon.says("stopping: ");
     daemon.signal(Signal::TERM);
     bench.wait_for("told", SOON);
     daemon.signal(Signal::TERM);
-    assert!(finished(daemon).success());
-    assert_eq!(bench.outcomes()[0], "running");
+    assert!(daemon.ended().success());
+    assert!(!daemon.log().iter().any(|line| line.contains("backup interrupted")), "it waited for the run");
+    assert_eq!(daemon.told().iter().filter(|line| line.starts_with("STOPPING=1")).count(), 1);
     until("the dump is gone", || test_kill_process(dump).is_err().then_some(()));
     std::fs::write(bench.path("go"), "").unwrap();
     let daemon = Daemon::start(&bench);
