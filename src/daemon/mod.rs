@@ -18,6 +18,7 @@ mod journal;
 pub mod metrics;
 mod reload;
 mod runs;
+mod scarce;
 mod service;
 mod shutdown;
 mod space;
