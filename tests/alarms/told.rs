@@ -90,6 +90,7 @@ fn an_edit_that_is_refused_is_told_to_everybody_and_once() {
     let broken = format!("{sound}\n[database.wrong]\n");
     let refused = || {
         bench.set_configuration(&broken);
+        bench.fails(78, &["reload"]);
         assert_eq!(heard_all(&sink, 2), told);
     };
     refused();
@@ -102,7 +103,7 @@ fn an_edit_that_is_refused_is_told_to_everybody_and_once() {
 
     let daemon = Daemon::start(&bench);
     bench.set_configuration(&sound);
-    daemon.says("configuration accepted");
+    bench.ok(&["reload"]);
     refused();
     assert!(daemon.stop().success());
     // A mistake that was made while no daemon ran.
