@@ -69,7 +69,7 @@ fn events(bench: &Desk, word: &str) -> Vec<Entry> {
 
 /// Changes the history behind qbackd's back, as time would.
 fn amend(bench: &Desk, sql: &str) {
-    sqlite3(&bench.path("state/history.db"), &format!(".timeout 10000\n{sql}"));
+    sqlite3(&bench.path("state/history.db"), &format!("PRAGMA busy_timeout = 10000; {sql}"));
 }
 
 /// Where everything stands, and the exit code.

@@ -2,6 +2,8 @@
 //! done, well and badly, and every sink is searched: output, errors, the history, what lies at destinations, arguments and
 //! environments of processes.
 
+mod daemon;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -197,9 +199,8 @@ fn nothing_is_said(bench: &Bench<CommandFixture>) -> String {
     all
 }
 
-#[test]
-fn no_secret_is_in_any_output_record_backup_or_process() {
-    let bench = Bench::<CommandFixture>::new();
+/// Plants them on a bench: the secrets below `secrets`, what processes show in `seen`.
+fn plant(bench: &Bench<CommandFixture>) -> Planted {
     let (folder, seen, root) = (bench.path("secrets"), bench.path("seen"), bench.root());
     let planted = planted(folder.to_str().unwrap(), seen.to_str().unwrap(), root.to_str().unwrap());
     std::fs::create_dir(&folder).unwrap();
@@ -207,6 +208,14 @@ fn no_secret_is_in_any_output_record_backup_or_process() {
         std::fs::write(file, value).unwrap();
         std::fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
     }
+    planted
+}
+
+#[test]
+fn no_secret_is_in_any_output_record_backup_or_process() {
+    let bench = Bench::<CommandFixture>::new();
+    let planted = plant(&bench);
+    let (folder, seen) = (bench.path("secrets"), bench.path("seen"));
     let state = format!("[daemon]\nstate_dir = \"{}\"\n", bench.path("state").display());
     bench.set_configuration(&(state + &planted.configuration));
     let said = nothing_is_said(&bench);

@@ -190,6 +190,11 @@ impl Alarms {
         each.iter().for_each(|(to, part)| self.outbox.tell(to, part));
     }
 
+    /// Whether there ever was a good backup.
+    pub(super) fn has_backup(&self, name: &Name) -> bool {
+        self.known.get(name).is_some_and(|known| known.last_success.is_some())
+    }
+
     /// When qbackd first saw any database.
     pub(super) fn first_seen(&self) -> Option<Timestamp> {
         self.known.values().map(|known| known.condition.first_seen).min()
@@ -222,7 +227,7 @@ impl Alarms {
         for (name, _) in plan.databases.iter().filter(|(_, database)| database.policy.enabled) {
             let wrong = self.wrong_with(name);
             wrong.iter().for_each(|word| count(word));
-            if wrong.is_empty() && self.known.get(name).is_none_or(|known| known.last_success.is_none()) {
+            if wrong.is_empty() && !self.has_backup(name) {
                 count("validating");
             }
         }

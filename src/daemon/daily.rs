@@ -36,7 +36,8 @@ impl Core {
                 tracing::warn!("{}", e.line());
             }
         });
-        let ruled = self.plan.databases.values().filter(|database| has_rules(database));
+        // One that was never backed up has nothing to lose, and perhaps no folder to look into.
+        let ruled = self.plan.databases.values().filter(|one| has_rules(one) && self.alarms.has_backup(&one.name));
         self.queue.extend(ruled.map(|database| Ticket::Prune(database.name.clone())));
         let plan = Arc::clone(&self.plan);
         self.look_at_space(plan.destinations.values());

@@ -3,12 +3,9 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::core::{Core, Message};
-use super::room::{AGAIN, Change};
+use super::scarce::{Change, again};
 use crate::config::{Destination, Plan};
-use crate::history::Entry;
 use crate::model::{Event, Name, Notice};
 use crate::notify::NotifyRule;
 use crate::store::{self, Space};
@@ -47,9 +44,7 @@ impl Core {
             }
             Some(Change::Again(text)) => {
                 tracing::info!("{text}");
-                let mut entry = Entry::action(self.now(), AGAIN, None, "the daemon", text);
-                entry.notice = Some(json!({ "destination": name }));
-                self.alarms.noted(self.ground.history.event(entry));
+                self.alarms.noted(self.ground.history.event(again(self.now(), name, text)));
             }
             None => {}
         }

@@ -8,20 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::{Desk, amend, break_it, desk};
 use crate::support::daemon::{Daemon, SOON, until};
-use crate::support::fixture::sh;
-
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// The status and the body of an answer.
-fn get(port: u16, path: &str) -> (String, String) {
-    let url = format!("http://127.0.0.1:{port}{path}");
-    let out = sh("curl", &["-sS", "--noproxy", "*", "--max-time", "50", "-w", "\n%{http_code}", &url]);
-    let (body, code) = out.rsplit_once('\n').unwrap();
-    (code.to_owned(), body.to_owned())
-}
+use crate::support::scrape::{free_port, get};
 
 /// The value of a row of the page; none if there is no such row.
 fn value(page: &str, row: &str) -> Option<f64> {

@@ -56,8 +56,9 @@ fn where_it_cannot_be_noted_what_a_backup_means_nothing_is_deleted_and_it_is_tol
     assert_eq!(bench.listed().len(), 1);
     amend(
         &bench,
-        "UPDATE databases SET failures = 1;
-         CREATE TRIGGER no_note BEFORE INSERT ON databases BEGIN SELECT RAISE(ABORT, 'the disk is odd'); END",
+        "UPDATE databases SET failures = 1, first_seen = 7;
+         CREATE TRIGGER no_note BEFORE INSERT ON databases WHEN new.first_seen = 7
+             BEGIN SELECT RAISE(ABORT, 'the disk is odd'); END",
     );
     backups(&bench, 1);
     daemon.says("cannot note what the run means for shop; old backups stay until one can be noted");

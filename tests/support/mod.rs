@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod keys;
 pub mod memory;
 pub mod mounts;
+pub mod scrape;
 pub mod sinks;
 pub mod sqlite;
 pub mod systemd;

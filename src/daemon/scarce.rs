@@ -1,8 +1,9 @@
-//! What is known of the space of destinations: where it is short, and when that changes.
+//! Which destinations have little space left, and what was told of that.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use crate::config::Plan;
 use crate::error::Result;
@@ -11,7 +12,7 @@ use crate::model::{Event, Name, Size};
 use crate::store::Space;
 
 /// The word by which the history knows that there is room again.
-pub(super) const AGAIN: &str = "space-again";
+const AGAIN: &str = "space-again";
 /// What is older is not looked for at the start; it is told once more.
 const OLDEST: SignedDuration = SignedDuration::from_hours(35 * 24);
 /// So many events tell what was told.
@@ -29,7 +30,9 @@ pub(super) struct Spaces {
 /// What changed at a destination.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
+    /// There is little space left.
     Low(String),
+    /// There is room again.
     Again(String),
 }
 
@@ -74,6 +77,11 @@ impl Spaces {
             _ => None,
         }
     }
+}
+
+/// That there is room again, for the history.
+pub(super) fn again(at: Timestamp, destination: &Name, text: String) -> Entry {
+    Entry { notice: Some(json!({ "destination": destination })), ..Entry::action(at, AGAIN, None, "the daemon", text) }
 }
 
 /// The destination that an event is about.
