@@ -40,6 +40,10 @@ pub(super) async fn watch(dir: PathBuf, tell: impl Fn() -> bool + Send) {
     let (events, mut inbox) = unbounded_channel();
     let mut eye = Eye { dir: std::path::absolute(&dir).unwrap_or(dir), watcher: None, events };
     let mut seen = eye.look();
+    // What changed after the files were read, and before they were watched.
+    if !tell() {
+        return;
+    }
     let mut tick = interval_at(Instant::now() + LOOK, LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -135,8 +135,8 @@ impl Lines {
         let found = |lines: &Vec<String>| lines.iter().filter(|line| line.contains(what)).nth(count - 1).cloned();
         let (lines, changed) = &*self.0;
         let none = |lines: &mut Vec<String>| found(lines).is_none();
-        let (lines, _) = changed.wait_timeout_while(lines.lock().unwrap(), SOON, none).unwrap();
-        let lines = lines.clone();
+        // The lock is given back before anything fails: those who still speak need it.
+        let lines = changed.wait_timeout_while(lines.lock().unwrap(), SOON, none).unwrap().0.clone();
         found(&lines).unwrap_or_else(|| panic!("{what:?} was not said {count} times:\n{}", lines.join("\n")))
     }
 }
