@@ -12,7 +12,7 @@ use super::journal;
 use crate::config::{self, Diff, Loaded, Plan, Report, accepted};
 use crate::control;
 use crate::error::Result;
-use crate::history::{LastDue, Newest};
+use crate::history::{LastDue, Success};
 use crate::model::{Event, Name, Notice};
 use crate::schedule;
 
@@ -139,7 +139,7 @@ impl Core {
     pub(super) fn make_agendas(&mut self, plan: &Plan, new: &[Name], facts: &Facts) {
         let now = self.now();
         for (name, database) in new.iter().filter_map(|name| Some((name, plan.databases.get(name)?))) {
-            let proven = facts.newest.get(name).is_some_and(|newest| newest.full.is_some());
+            let proven = facts.successes.get(name).is_some_and(|success| success.full);
             let agenda = Agenda::new(database, &self.zone, facts.last.get(name), proven, now);
             self.agendas.insert(name.clone(), agenda);
         }
@@ -150,7 +150,7 @@ impl Core {
 #[derive(Default)]
 pub(super) struct Facts {
     last: HashMap<Name, LastDue>,
-    newest: HashMap<Name, Newest>,
+    successes: HashMap<Name, Success>,
 }
 
 impl Facts {
@@ -158,12 +158,14 @@ impl Facts {
     pub(super) fn of(ground: &Ground, names: &[Name]) -> Result<Self> {
         let reader = ground.history.read();
         if names.len() > ONE_BY_ONE {
-            return Ok(Self { last: reader.all_last_due()?, newest: reader.all_newest()? });
+            return Ok(Self { last: reader.all_last_due()?, successes: reader.all_successes()? });
         }
         let mut facts = Self::default();
         for name in names {
             facts.last.extend(reader.last_due(name)?.map(|last| (name.clone(), last)));
-            facts.newest.insert(name.clone(), reader.newest(name)?);
+            let full = reader.newest(name)?.full;
+            let success = full.map(|full| Success { last: full.ended.unwrap_or(full.started), full: true });
+            facts.successes.extend(success.map(|success| (name.clone(), success)));
         }
         Ok(facts)
     }

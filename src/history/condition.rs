@@ -119,6 +119,15 @@ pub struct LastDue {
     pub run: RunId,
 }
 
+/// When a database was last backed up well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Success {
+    /// When the newest good backup was published.
+    pub last: Timestamp,
+    /// Whether there is a full one.
+    pub full: bool,
+}
+
 /// The newest runs of a database, by what they say about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Newest {

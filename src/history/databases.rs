@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
-use super::read::{COLUMNS, maybe_word, time, word};
-use super::{Condition, History, Hold, LastDue, Newest, Pause, PausedBy, Reader, Run};
+use super::read::{COLUMNS, maybe_word, run_of, time, word};
+use super::{Condition, History, Hold, LastDue, Newest, Pause, PausedBy, Reader, Run, Success};
 use crate::error::Result;
 use crate::model::{BackupId, BackupType, Name, RunId};
 
@@ -79,6 +79,24 @@ impl Reader {
             for run in self.runs(&sql, [])? {
                 let newest = found.entry(run.database.clone()).or_default();
                 *place(newest) = Some(run);
+            }
+        }
+        Ok(found)
+    }
+
+    /// When each database was last backed up well, and whether it ever had a full backup. Of thousands of runs nothing else is held.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn all_successes(&self) -> Result<HashMap<Name, Success>> {
+        let mut found: HashMap<Name, Success> = HashMap::new();
+        let [(full, _), (incremental, _), ..] = newest_sql(false);
+        for (sql, full) in [(full, true), (incremental, false)] {
+            let short = |row: &Row<'_>| run_of(row).map(|run| (run.database, run.ended.unwrap_or(run.started)));
+            for (name, at) in self.query(&sql, [], short)? {
+                let success = found.entry(name).or_insert(Success { last: at, full: false });
+                success.last = success.last.max(at);
+                success.full |= full;
             }
         }
         Ok(found)

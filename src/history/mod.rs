@@ -19,7 +19,7 @@ mod sql;
 mod state_dir;
 mod write;
 
-pub use condition::{Condition, Hold, LastDue, Newest, Pause, PausedBy};
+pub use condition::{Condition, Hold, LastDue, Newest, Pause, PausedBy, Success};
 pub use damage::Damage;
 pub use events::{Entry, EventFilter};
 pub use lock::Lock;
