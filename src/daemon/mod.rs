@@ -11,6 +11,7 @@ pub mod control;
 mod core;
 mod daily;
 mod desk;
+mod facts;
 mod ground;
 mod http;
 mod journal;

@@ -1,23 +1,18 @@
 //! Reload, on one path: read all -> validate -> compare -> swap -> report. Start-up is the same from nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agenda::Agenda;
 use super::configured::{Answer, Fingerprint, Read, fingerprint};
 use super::core::{Core, Message};
+use super::facts::Facts;
 use super::ground::Ground;
 use super::journal;
 use crate::config::{self, Diff, Loaded, Plan, Report, accepted};
 use crate::control;
-use crate::error::Result;
-use crate::history::{LastDue, Success};
 use crate::model::{Event, Name, Notice};
 use crate::schedule;
-
-/// So many new databases are few.
-const ONE_BY_ONE: usize = 16;
 
 impl Core {
     /// Has the files read. Nothing else waits for that.
@@ -139,35 +134,9 @@ impl Core {
     pub(super) fn make_agendas(&mut self, plan: &Plan, new: &[Name], facts: &Facts) {
         let now = self.now();
         for (name, database) in new.iter().filter_map(|name| Some((name, plan.databases.get(name)?))) {
-            let proven = facts.successes.get(name).is_some_and(|success| success.full);
-            let agenda = Agenda::new(database, &self.zone, facts.last.get(name), proven, now);
+            let agenda = Agenda::new(database, &self.zone, facts.last(name), facts.is_proven(name), now);
             self.agendas.insert(name.clone(), agenda);
         }
-    }
-}
-
-/// What the history knows of databases that are new to the daemon.
-#[derive(Default)]
-pub(super) struct Facts {
-    last: HashMap<Name, LastDue>,
-    successes: HashMap<Name, Success>,
-}
-
-impl Facts {
-    /// A few are looked up one by one; of more, all that the history knows is read at once.
-    pub(super) fn of(ground: &Ground, names: &[Name]) -> Result<Self> {
-        let reader = ground.history.read();
-        if names.len() > ONE_BY_ONE {
-            return Ok(Self { last: reader.all_last_due()?, successes: reader.all_successes()? });
-        }
-        let mut facts = Self::default();
-        for name in names {
-            facts.last.extend(reader.last_due(name)?.map(|last| (name.clone(), last)));
-            let full = reader.newest(name)?.full;
-            let success = full.map(|full| Success { last: full.ended.unwrap_or(full.started), full: true });
-            facts.successes.extend(success.map(|success| (name.clone(), success)));
-        }
-        Ok(facts)
     }
 }
 
