@@ -24,7 +24,9 @@ fn daemon<F: Fixture>(bench: &Bench<F>) -> Daemon {
 
 /// A file with one more database, which is dumped by `echo`; `more` are keys of it.
 fn database(name: &str, more: &str) -> String {
-    format!("[database.{name}]\nengine = \"command\"\npolicy = \"plain\"\ndump = [\"echo\", \"{name}\"]\n{more}\n")
+    format!(
+        "[database.{name}]\nengine = \"command\"\npolicy = \"plain\"\ndump = [\"echo\", \"{name}\"]\nrestore = [\"true\"]\n{more}\n"
+    )
 }
 
 /// The status, as the running daemon tells it.

@@ -46,9 +46,9 @@ impl Alarms {
     /// It cannot be read.
     pub(super) fn new(ground: &Ground) -> Result<Self> {
         let reader = ground.history.read();
-        let newest = reader.all_newest()?;
+        let successes = reader.all_successes()?;
         let known = |(name, condition): (Name, Condition)| {
-            let last_success = newest.get(&name).and_then(standing::last_success);
+            let last_success = successes.get(&name).copied();
             (name, Known { condition, last_success, longest_gap: None })
         };
         let known = reader.all_conditions()?.into_iter().map(known).collect();

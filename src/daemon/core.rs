@@ -19,7 +19,6 @@ use super::ground::Ground;
 use super::metrics::Counters;
 use super::runs::{Ended, Running, Ticket};
 use super::scarce::Spaces;
-use super::scarce::Spaces;
 use super::service::{self, Service};
 use super::timer::Timer;
 use crate::config::Plan;

@@ -11,7 +11,6 @@ use super::ground::Ground;
 use super::journal;
 use crate::config::{self, Diff, Loaded, Plan, Report, accepted};
 use crate::control;
-use crate::job::standing::last_success;
 use crate::model::{Event, Name, Notice};
 use crate::schedule;
 
@@ -147,8 +146,7 @@ impl Core {
     pub(super) fn make_agendas(&mut self, plan: &Plan, new: &[Name], facts: &Facts) {
         let now = self.now();
         for (name, database) in new.iter().filter_map(|name| Some((name, plan.databases.get(name)?))) {
-            let proven = facts.newest.get(name).and_then(last_success);
-            let agenda = Agenda::new(database, &self.zone, facts.last.get(name), proven, now);
+            let agenda = Agenda::new(database, &self.zone, facts.last(name), facts.success(name), now);
             self.agendas.insert(name.clone(), agenda);
         }
     }

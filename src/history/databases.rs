@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
-use super::read::{COLUMNS, maybe_word, time, word};
+use super::read::{COLUMNS, maybe_word, run_of, time, word};
 use super::{Condition, History, Hold, LastDue, Newest, Pause, PausedBy, Reader, Run};
 use crate::error::Result;
 use crate::model::{BackupId, BackupType, Name, RunId};
@@ -95,6 +95,23 @@ impl Reader {
             for run in self.runs(&sql, [])? {
                 let newest = found.entry(run.database.clone()).or_default();
                 *place(newest) = Some(run);
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the newest good backup of each database was published. Of thousands of runs nothing else is held.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn all_successes(&self) -> Result<HashMap<Name, Timestamp>> {
+        let mut found: HashMap<Name, Timestamp> = HashMap::new();
+        let [(full, _), (incremental, _), ..] = newest_sql(false);
+        for sql in [full, incremental] {
+            let short = |row: &Row<'_>| run_of(row).map(|run| (run.database, run.ended.unwrap_or(run.started)));
+            for (name, at) in self.query(&sql, [], short)? {
+                let last = found.entry(name).or_insert(at);
+                *last = at.max(*last);
             }
         }
         Ok(found)

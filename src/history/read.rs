@@ -201,7 +201,7 @@ fn running_sql() -> String {
     format!("SELECT {COLUMNS} FROM runs WHERE outcome IS NULL ORDER BY started DESC")
 }
 
-fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
+pub(super) fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
     Ok(Run {
         id: RunId::from_text(row.get::<_, String>(0)?),
         kind: word(row, 1)?,

@@ -16,12 +16,12 @@ fn busy() -> String {
 
 /// How many backups of `busy` the daemon has told of.
 fn backups(daemon: &Daemon) -> usize {
-    daemon.log().iter().filter(|line| line.contains("busy: backup") && !line.contains("started")).count()
+    daemon.log().iter().filter(|line| line.contains("busy: ok: ")).count()
 }
 
 /// Waits for two more: one may have been going on.
 fn goes_on(daemon: &Daemon) {
-    daemon.says_times("busy: backup succeeded", backups(daemon) + 2);
+    daemon.says_times("busy: ok: ", backups(daemon) + 2);
 }
 
 #[test]
@@ -39,14 +39,14 @@ fn a_bad_edit_changes_nothing_and_everybody_is_told_until_it_is_mended() {
     fs::write(bench.path("etc/more.toml"), database("new", "full = \"25:00\"")).unwrap();
     let line = daemon.says("the configuration was rejected");
     assert!(
-        line.contains("ERROR") && line.contains("etc/more.toml:5:8: ") && line.contains("`qbackd check`"),
+        line.contains("ERROR") && line.contains("etc/more.toml:6:8: ") && line.contains("`qbackd check`"),
         "{line}"
     );
     daemon.is_told("degraded: the configuration on the disk is broken");
     until("config-rejected is told", || fs::read_to_string(&told).ok().filter(|text| text.contains("config-rejected")));
     assert_eq!(known(&bench), ["busy", "shop"]);
     let status = status(&bench);
-    assert!(status.degraded() && status.problems[0].contains("more.toml:5:8"), "{status:?}");
+    assert!(status.degraded() && status.problems[0].contains("more.toml:6:8"), "{status:?}");
     goes_on(&daemon);
     let err = bench.fails(78, &["reload"]);
     assert!(err.contains("25:00") && err.contains("what was accepted last goes on"), "{err}");
