@@ -152,6 +152,12 @@ impl Agenda {
         self.plan(now);
     }
 
+    /// What was due until then is done with: a backup that was not made for it does.
+    pub(super) fn settle(&mut self, until: Timestamp, now: Timestamp) {
+        self.settled = self.settled.max(until);
+        self.succeeded(now);
+    }
+
     /// Works out the next run anew.
     pub(super) fn plan(&mut self, now: Timestamp) {
         let ahead = |of: Timestamp| of.duration_since(now) > CLOCK_SLIP;

@@ -127,6 +127,7 @@ impl Core {
         let Ended { database: name, result, notices } = ended;
         let Some(running) = self.running.remove(&name) else { return };
         let now = self.now();
+        let was_paused = self.alarms.is_paused(&name);
         let again = match running.what {
             What::Backup(due) => self.again(&name, &running.database, due, &result, now),
             What::Restore | What::Prune => None,
@@ -162,6 +163,13 @@ impl Core {
             (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(told));
+        // Only a success ends a pause here: it made up for what was due before it.
+        if was_paused
+            && !self.alarms.is_paused(&name)
+            && let Some(agenda) = self.agendas.get_mut(&name)
+        {
+            agenda.settle(running.since, now);
+        }
         self.look_at_space(&running.database.policy.destinations);
         self.look(self.now());
     }

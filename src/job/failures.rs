@@ -75,14 +75,16 @@ fn failed(condition: &mut Condition, run: &Run, outcome: Outcome, rules: &Rules,
     let about = |event, text| Notice { error: error.clone(), ..notice(event, text, run, rules, now) };
     let mut told = vec![about(Event::Failed, text)];
     if rules.pause_after > 0 && condition.failures >= rules.pause_after && condition.pause.is_none() {
-        let why = match &error {
-            Some(error) => format!("{}, the last: {error}", times(condition.failures, "failure")),
-            None => times(condition.failures, "failure"),
+        let failures = times(condition.failures, "failure");
+        // What stands before the colon is the subject of a mail.
+        let (why, text) = match &error {
+            Some(error) => (format!("{failures}, the last: {error}"), format!("paused after {failures}: {error}")),
+            None => (failures.clone(), format!("paused after {failures}")),
         };
         let by = PausedBy::Failures;
-        condition.pause = Some(Pause { at: now, by, why: why.clone(), tables: Some(rules.tables.clone()) });
+        condition.pause = Some(Pause { at: now, by, why, tables: Some(rules.tables.clone()) });
         condition.reminded = Some(now);
-        let notice = about(Event::Paused, format!("paused after {why}"));
+        let notice = about(Event::Paused, text);
         told.push(Notice { hint: Some(way_out(&run.database)), ..notice });
     }
     told

@@ -25,7 +25,7 @@ fn a_series_of_attempts_is_one_failure_and_so_many_of_them_pause() {
     let (code, all) = status(&bench);
     let shop = &all["databases"][0];
     assert_eq!((code, &shop["next"], &shop["pause"]["by"]), (3, &serde_json::Value::Null, &"failures".into()));
-    let line = daemon.says("paused after 2 failures, the last: ");
+    let line = daemon.says("paused after 2 failures: ");
     assert!(line.contains("`qbackd backup shop`; a success ends the pause"), "{line}");
 
     // It is left alone, and once it goes on it is tried again; its failures are forgotten.
@@ -90,6 +90,25 @@ fn a_pause_by_failures_ends_by_resume_reset_a_success_and_an_edit_of_its_own_tab
         (events(&bench, "failed").len(), events(&bench, "paused").len(), events(&bench, "recovered").len()),
         (5, 5, 1)
     );
+}
+
+#[test]
+fn a_success_that_ends_a_pause_makes_up_for_what_was_due_meanwhile() {
+    let bench = desk("full = '*/5 * * * * *'\npause_after = 1\nretry = { attempts = 1 }\n", "");
+    break_it(&bench);
+    let daemon = Daemon::start(&bench);
+    daemon.says("paused after 1 failure");
+    let paused = jiff::Timestamp::now();
+    // An instant of the schedule passes.
+    until("five seconds", || (jiff::Timestamp::now().as_second() / 5 > paused.as_second() / 5).then_some(()));
+    mend_it(&bench);
+    bench.ok(&["backup", "shop"]);
+    daemon.says_times("shop: ok: ", 2);
+    assert!(daemon.stop().success());
+    let runs = bench.runs("backup");
+    let time = |run: &serde_json::Value, key: &str| run[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let by_hand = runs.iter().position(|run| run["due"].is_null()).unwrap();
+    assert!(time(&runs[by_hand - 1], "due") > time(&runs[by_hand], "started"), "{runs:?}");
 }
 
 #[test]
