@@ -71,7 +71,11 @@ impl Core {
     pub(super) fn headline(&self) -> String {
         let now = self.now();
         let count = self.plan.databases.len();
-        let mut line = format!("{count} database{}", if count == 1 { "" } else { "s" });
+        // What is wrong stands where a narrow terminal does not cut it off.
+        let broken = self.configured.rejected.is_some();
+        let degraded =
+            if broken { "degraded: the configuration on the disk is broken, the last good one runs; " } else { "" };
+        let mut line = format!("{degraded}{count} database{}", if count == 1 { "" } else { "s" });
         if !self.running.is_empty() {
             let shown: Vec<String> = self
                 .running
@@ -91,11 +95,7 @@ impl Core {
         if let Some((at, name)) = next {
             line += &format!(", next {name} {}", from_now(at, now));
         }
-        line += &self.alarms.in_short(&self.plan);
-        if self.configured.rejected.is_some() {
-            line += "; degraded: the configuration on the disk is broken, the last good one runs";
-        }
-        line
+        line + &self.alarms.in_short(&self.plan)
     }
 }
 

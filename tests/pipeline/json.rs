@@ -65,7 +65,10 @@ fn every_document_has_the_fields_that_scripts_rely_on() {
     assert_eq!(fields(&shown["artifacts"][0]), ["compression", "encryption", "location", "name", "plain", "stored"]);
 
     let plan = bench.json(&["restore", "shop", "--dry-run"]);
-    assert_eq!(fields(&plan), ["backup", "from", "plain_bytes", "plan", "started", "stored_bytes", "verified"]);
+    assert_eq!(
+        fields(&plan),
+        ["backup", "from", "holds", "plain_bytes", "plan", "started", "stored_bytes", "verified"]
+    );
     assert_eq!(fields(&plan["plan"]), ["atomic", "needs", "notes", "replaces", "sessions", "steps", "target"]);
     let done = bench.json(&["restore", "shop", "--yes"]);
     assert_eq!(
