@@ -12,7 +12,7 @@
 //! | 1 | [`control`] | what the daemon and the verbs say to each other |
 //! | 2 | [`config`] | files to a plan, with every error at its place |
 //! | 2 | [`repository`] | the format at a destination: put, publish, list, read |
-//! | 3 | [`job`] | backup, restore, verify, delete: each a straight line |
+//! | 3 | [`job`] | backup, restore, verify, download, delete, prune: each a straight line |
 //! | 4 | [`cli`] | one file a verb |
 //! | 4 | [`daemon`] | when what is done, and who may ask for it |
 
@@ -20,7 +20,6 @@
     test,
     allow(
         clippy::cast_possible_truncation,
-        clippy::string_slice,
         clippy::disallowed_methods,
         reason = "a unit test may die of what it made itself, and may look at the real clock"
     )

@@ -13,7 +13,6 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::significant_drop_in_scrutinee,
-    clippy::string_slice,
     clippy::unreachable,
     clippy::unwrap_used,
     reason = "a test fails by a panic, prints for the one who looks into it, and is its own documentation"

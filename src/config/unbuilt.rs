@@ -27,6 +27,7 @@ pub const UNBUILT: &[Unbuilt] = &[
     ("policy", "drill", LATER),
     ("policy", "pitr", LATER),
     ("policy", "max_loss", LATER),
+    ("keep", "incremental", LATER),
     ("database", "password", ENGINES),
     ("database", "tls", ENGINES),
     ("database", "replicas", ENGINES),

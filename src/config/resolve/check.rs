@@ -151,7 +151,11 @@ impl Resolver<'_, '_> {
             );
         }
         for (key, age) in keep.ages() {
-            self.positive(&format!("keep.{key}"), age, section.at("keep", &[key]));
+            let at = section.at("keep", &[key]);
+            self.positive(&format!("keep.{key}"), age, at);
+            if age.is_some() {
+                self.note("keep", key, at);
+            }
         }
     }
 }

@@ -123,6 +123,7 @@ impl<'d, 's> Resolver<'d, 's> {
             let what = match (key, table) {
                 ("*", _) => format!("[{table}.NAME]"),
                 (_, "daemon" | "signing") => format!("`{key}` of [{table}]"),
+                (_, "keep") => format!("`{key}` of `{table}`"),
                 _ => format!("`{key}` of a {table}"),
             };
             places.sort_unstable();
