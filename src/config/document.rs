@@ -114,6 +114,11 @@ impl<'s> Document<'s> {
         self.named.get(kind)?.get(name)
     }
 
+    /// Gives the tables `[kind.NAME]` away.
+    pub(super) fn take(&mut self, kind: &str) -> BTreeMap<Name, Section<'s>> {
+        self.named.remove(kind).unwrap_or_default()
+    }
+
     /// The names of all tables `[kind.NAME]`.
     pub(super) fn names(&self, kind: &str) -> impl Iterator<Item = &str> {
         self.named(kind).map(|(name, _)| name.as_str())

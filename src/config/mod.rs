@@ -15,6 +15,7 @@ mod services;
 pub mod source;
 pub mod unbuilt;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,12 +62,11 @@ fn understand(sources: Vec<Source>, mut found: Findings) -> Result<Loaded, Repor
     let sources: Arc<[Source]> = sources.into();
     let (plan, complete) = {
         let (document, mark) = Document::parse(&sources, &mut found);
-        let complete = document.broken.is_empty();
-        let plan = resolve::resolve(&document, &mut found);
+        let line = |span: source::Span| sources.get(span.file).map(|source| source.position(span.start).0);
+        let broken: HashSet<_> = document.broken.iter().map(|span| (span.file, line(*span))).collect();
+        let complete = broken.is_empty();
+        let plan = resolve::resolve(document, &mut found);
         if !complete {
-            let line = |span: source::Span| sources.get(span.file).map(|source| source.position(span.start).0);
-            let broken: std::collections::HashSet<_> =
-                document.broken.iter().map(|span| (span.file, line(*span))).collect();
             found.drop_consequences(mark, |span| broken.contains(&(span.file, line(span))));
         }
         (plan, complete)
@@ -80,7 +80,7 @@ pub fn daemon(dir: &Path) -> Daemon {
     let mut found = Findings::default();
     let sources = find::find(dir, &mut found);
     let (document, _) = Document::parse(&sources, &mut found);
-    resolve::resolve(&document, &mut found).daemon
+    resolve::resolve(document, &mut found).daemon
 }
 
 /// Every key that is accepted, by the table it stands in. Keys of a policy may stand in a database's table too. `keep`, `retry`,

@@ -4,6 +4,7 @@
 //! that of the change. Several that are skipped share one. So instants come in the order of their local times, and what has been
 //! due by now is what is due at a local time that has come by now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -16,7 +17,7 @@ use super::zone::{come, first};
 /// When a schedule is due, in its time zone.
 #[derive(Debug, Clone)]
 pub struct Calendar {
-    pattern: Pattern,
+    pattern: Arc<Pattern>,
     zone: TimeZone,
 }
 
@@ -32,7 +33,7 @@ impl Calendar {
             })?,
             None => default_zone.clone(),
         };
-        Ok(Self { pattern: schedule.pattern.clone(), zone })
+        Ok(Self { pattern: Arc::clone(&schedule.pattern), zone })
     }
 
     /// The time zone it follows.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::fields::is_named;
 use super::pattern::Pattern;
@@ -16,8 +17,8 @@ pub struct Schedule {
     pub text: String,
     /// The IANA name of its own time zone. Not given: the daemon's.
     pub zone: Option<String>,
-    /// The local times it means.
-    pub(super) pattern: Pattern,
+    /// The local times it means; shared, since thousands of databases may have one schedule.
+    pub(super) pattern: Arc<Pattern>,
 }
 
 const FORMS: &str = "write `02:00`, `Sun 02:00`, `every 6h`, five fields of cron, or a systemd OnCalendar";
@@ -41,7 +42,7 @@ impl FromStr for Schedule {
         if !pattern.ever_comes() {
             return Err(format!("`{whole}` never comes: there is no such day"));
         }
-        Ok(Self { text: whole, zone, pattern })
+        Ok(Self { text: whole, zone, pattern: Arc::new(pattern) })
     }
 }
 

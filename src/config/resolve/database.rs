@@ -48,7 +48,11 @@ impl Parts {
 }
 
 impl Resolver<'_, '_> {
-    pub(super) fn databases(&mut self, plan: &Plan) -> BTreeMap<Name, Arc<Database>> {
+    pub(super) fn databases(
+        &mut self,
+        sections: BTreeMap<Name, Section<'_>>,
+        plan: &Plan,
+    ) -> BTreeMap<Name, Arc<Database>> {
         let owners: HashMap<&str, Owner> = [
             (fields::<SourceOptions>(), Owner::Source),
             (fields::<DatabaseOptions>(), Owner::Database),
@@ -57,7 +61,12 @@ impl Resolver<'_, '_> {
         .into_iter()
         .flat_map(|(keys, owner)| keys.iter().map(move |key| (*key, owner)))
         .collect();
-        self.each("database", |resolver, name, section| resolver.database(name, section, plan, &owners))
+        // Each table goes as soon as it is understood: of thousands, only one is there twice.
+        let resolved = sections.into_iter().filter_map(|(name, section)| {
+            let database = self.database(&name, &section, plan, &owners)?;
+            Some((name, Arc::new(database)))
+        });
+        resolved.collect()
     }
 
     fn database(

@@ -47,9 +47,10 @@ pub(super) struct Resolver<'d, 's> {
 }
 
 /// Makes the plan; what is wrong is added to `found`, and then the plan is of no use.
-pub(super) fn resolve(document: &Document<'_>, found: &mut Findings) -> Plan {
+pub(super) fn resolve(mut document: Document<'_>, found: &mut Findings) -> Plan {
+    let databases = document.take("database");
     let mut resolver = Resolver {
-        document,
+        document: &document,
         zone: TimeZone::UTC,
         found,
         written: BTreeMap::new(),
@@ -64,7 +65,7 @@ pub(super) fn resolve(document: &Document<'_>, found: &mut Findings) -> Plan {
     plan.encryptions = resolver.each("encryption", Resolver::encryption);
     plan.notify = resolver.each("notify", Resolver::notify);
     plan.policies = resolver.each("policy", |resolver, name, section| Some(resolver.policy(name, section, &plan)));
-    plan.databases = resolver.databases(&plan);
+    plan.databases = resolver.databases(databases, &plan);
     resolver.warn();
     plan
 }
