@@ -50,3 +50,4 @@ mod secrets;
 mod status;
 mod systemd;
 mod through;
+mod try_out;

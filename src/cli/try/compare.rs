@@ -105,13 +105,21 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-        for root in [&a, &b] {
-            std::fs::create_dir(root).unwrap();
-            std::fs::write(root.join("file"), "content").unwrap();
+        // As long as it was, and no younger: only its bytes tell.
+        let write = |root: &Path, content: &str| {
+            std::fs::write(root.join("file"), content).unwrap();
             let file = std::fs::File::options().write(true).open(root.join("file")).unwrap();
             file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        };
+        for root in [&a, &b] {
+            std::fs::create_dir(root).unwrap();
+            write(root, "content");
         }
         let both = || compare(Subject::Folder(&a), Subject::Folder(&b)).unwrap();
+        assert!(both().equal());
+        write(&b, "Content");
+        assert!(!both().equal());
+        write(&b, "content");
         assert!(both().equal());
         std::fs::set_permissions(b.join("file"), PermissionsExt::from_mode(0o600)).unwrap();
         assert!(!both().equal());

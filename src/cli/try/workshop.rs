@@ -17,7 +17,8 @@ use crate::stage::EncryptionOptions;
 use crate::store::DestinationOptions;
 use crate::store::options::OptionValue;
 
-const FOLDER: &str = "qbackd-try";
+/// What the folder is called, in the folder where it is tried.
+pub(super) const FOLDER: &str = "qbackd-try";
 /// Tells a folder of ours from one that only has the same name.
 const MARK: &str = ".made-by-qbackd-try";
 
@@ -35,12 +36,11 @@ enum Source {
 }
 
 impl Workshop {
-    /// Finds the source, or makes the sample, and a fresh folder with a new key.
+    /// Finds the source, or makes the sample, and a fresh `folder` with a new key.
     ///
     /// # Errors
     /// There is nothing at the path, or the folder is there and not ours.
-    pub(super) fn set_up(what: Option<&str>) -> Result<Self> {
-        let folder = std::path::absolute(FOLDER).explain(|| format!("cannot tell where {FOLDER} is"))?;
+    pub(super) fn set_up(folder: &Path, what: Option<&str>) -> Result<Self> {
         let given = what.map(find).transpose()?;
         if let Some(source) = &given
             && folder.starts_with(source.path())
@@ -48,7 +48,7 @@ impl Workshop {
             return Err(Error::new(Kind::Usage, format!("{} would be backed up into itself", source.path().display()))
                 .hint("run it from another folder"));
         }
-        fresh(&folder)?;
+        fresh(folder)?;
         let source = match given {
             Some(source) => source,
             None => {
@@ -59,7 +59,7 @@ impl Workshop {
         };
         let key = Fresh::make(SystemClock.now());
         write_new(&folder.join("identity.txt"), 0o600, &key.text)?;
-        Ok(Self { name: name_of(source.path())?, folder, source, recipient: key.recipient })
+        Ok(Self { name: name_of(source.path())?, folder: folder.to_owned(), source, recipient: key.recipient })
     }
 
     /// The configuration that nobody had to write.
@@ -172,16 +172,11 @@ impl Workshop {
 
     /// The commands that do the same with ordinary tools.
     pub(super) fn by_hand(&self, manifest: &Manifest) -> Vec<String> {
-        let mut commands = vec![
-            format!(
-                "cd {}",
-                self.backups().join(manifest.database.as_str()).join("backup").join(manifest.id.as_str()).display()
-            ),
-            "sha256sum -c SHA256SUMS".to_owned(),
-        ];
+        let backup = self.backups().join(manifest.database.as_str()).join("backup").join(manifest.id.as_str());
+        let identity = quoted(&self.folder.join("identity.txt"));
+        let mut commands = vec![format!("cd {}", quoted(&backup)), "sha256sum -c SHA256SUMS".to_owned()];
         for artifact in &manifest.artifacts {
-            commands
-                .push(by_hand(artifact).replace("IDENTITY", &self.folder.join("identity.txt").display().to_string()));
+            commands.push(by_hand(artifact).replace("IDENTITY", &identity));
             commands.push(match self.source {
                 Source::Database { .. } => format!("sqlite3 {} 'PRAGMA integrity_check'", artifact.name),
                 Source::Folder(_) => format!("tar --xattrs --xattrs-include='*' -tvf {}", artifact.name),
@@ -247,6 +242,15 @@ fn name_of(path: &Path) -> Result<Name> {
     let word = word.trim_matches('-');
     let word = if word.is_empty() { "source" } else { word };
     word.parse().map_err(|e| Error::failed(format!("cannot name {}", path.display())).because(e))
+}
+
+/// A path as a shell takes it, whatever characters it has.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    match path.chars().all(|c| c.is_alphanumeric() || "/._-+,:@%".contains(c)) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -174,6 +174,12 @@ fn way(path: &Path, stop: &Stop) -> Result<Way> {
     Err(Error::new(Kind::TryAgain, format!("{} is opened and closed again and again", path.display())))
 }
 
+/// Whether a database is in WAL mode, nobody has it open, and all of it is in its one file.
+pub(super) fn rests(path: &Path) -> bool {
+    let logged = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    !logged && !beside(path, "-shm").exists() && matches!(header(path), Ok(Header::Wal))
+}
+
 enum Header {
     Rollback,
     Wal,

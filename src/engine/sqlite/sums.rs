@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::source;
 use crate::error::{Error, Result};
 use crate::model::artifact::hex;
 
@@ -27,7 +28,7 @@ pub struct TableSum {
 /// It is no readable SQLite database.
 pub fn table_sums(path: &Path) -> Result<Vec<TableSum>> {
     let sums = || {
-        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let db = open(path)?;
         let mut sums = vec![sum(&db, "(schema)", "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?];
         // What a virtual table shows is in its shadow tables.
         let mut tables = db.prepare(
@@ -44,6 +45,23 @@ pub fn table_sums(path: &Path) -> Result<Vec<TableSum>> {
     sums().map_err(|e: rusqlite::Error| {
         Error::failed(format!("cannot compute the checksums of {}", path.display())).because(e)
     })
+}
+
+/// Opens a database that is only read. Where nobody has it open, SQLite is told that nobody will: else it makes a `-wal` and a
+/// `-shm`, and who may not write cannot take them away again.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if !source::rests(path) {
+        return Connection::open_with_flags(path, flags);
+    }
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Connection::open_with_flags(uri + "?immutable=1", flags | OpenFlags::SQLITE_OPEN_URI)
 }
 
 fn sum(db: &Connection, table: &str, query: &str) -> rusqlite::Result<TableSum> {
