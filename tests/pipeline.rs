@@ -21,5 +21,6 @@ mod download;
 mod elsewhere;
 mod json;
 mod replacing;
+mod room;
 mod several;
 mod verify;

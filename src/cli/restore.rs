@@ -168,6 +168,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         if !global.json {
             show_plan(&planned.outline())?;
         }
+        planned.has_room(&context)?;
         if agree(&planned.plan, args)? {
             planned.agree_to_overwrite();
         }
@@ -235,9 +236,11 @@ async fn dry_run(
 
 fn show_dry(outline: &Outline, verify: bool, global: &Global) -> Result<()> {
     if global.json {
-        return output::json(&PrintedPlan { outline, verified: verify });
+        output::json(&PrintedPlan { outline, verified: verify })?;
+        return outline.has_room();
     }
     show_plan(outline)?;
+    outline.has_room()?;
     output::line(if verify {
         "\nevery byte was read, opened and compared; nothing was changed"
     } else {
@@ -251,8 +254,9 @@ fn show_plan(outline: &Outline) -> Result<()> {
     output::line(&format!("made     {} ({})", human::local(*started), human::ago(*started, SystemClock.now())))?;
     output::line(&format!("holds    {holds}"))?;
     output::line(&format!("to       {}", output::clean(&plan.target)))?;
-    if let Some((folder, bytes)) = &plan.needs {
-        output::line(&format!("needs    {} in {}", Size(*bytes), folder.display()))?;
+    for need in &plan.needs {
+        let folder = output::clean(&need.folder.display().to_string());
+        output::line(&format!("needs    {} in {folder}, {} free", Size(need.bytes), Size(need.free)))?;
     }
     for (number, step) in plan.steps.iter().enumerate() {
         output::line(&format!(

@@ -28,6 +28,7 @@ pub mod thread;
 pub use kind::EngineKind;
 pub use options::{OptionError, SourceOptions};
 pub use registry::kinds;
+pub use space::Need;
 
 /// One configured database, seen by the code that knows its kind.
 #[async_trait]
@@ -181,8 +182,8 @@ pub struct RestorePlan {
     pub atomic: bool,
     /// Who is connected to what would be replaced.
     pub sessions: Vec<String>,
-    /// Local space it takes: a folder, and the bytes needed there.
-    pub needs: Option<(PathBuf, u64)>,
+    /// Local space it takes, a file system each, as far as anybody can know before it is done.
+    pub needs: Vec<Need>,
     /// What the reader should know before saying yes.
     pub notes: Vec<String>,
 }

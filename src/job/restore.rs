@@ -1,5 +1,6 @@
 //! A restore: plan, prove, restore, check. The plan is shown and agreed to between the two halves.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -100,6 +101,22 @@ pub struct Done {
     pub stored_bytes: u64,
 }
 
+impl Outline {
+    /// Whether there is room where it goes.
+    ///
+    /// # Errors
+    /// There is not; nothing was changed.
+    pub fn has_room(&self) -> Result<()> {
+        room_for(&self.plan, &self.backup)
+    }
+}
+
+fn room_for(plan: &RestorePlan, backup: impl Display) -> Result<()> {
+    let remedy = "nothing was changed; free some space there, or restore to another place with --to";
+    let refused = |e: Error| e.during(format!("cannot restore {backup}")).hint(remedy);
+    plan.needs.iter().try_for_each(|need| need.check().map_err(refused))
+}
+
 impl Account for Done {
     fn account(&self) -> Ending {
         let (tables, rows) = counts(&self.restored.objects);
@@ -188,6 +205,33 @@ impl Planned {
         }
     }
 
+    /// Whether there is room where it goes. Asked before anybody agrees to anything; what is refused is recorded as a restore that failed.
+    ///
+    /// # Errors
+    /// There is not; nothing was changed.
+    pub fn has_room(&self, context: &Context) -> Result<()> {
+        room_for(&self.plan, self.manifest().reference()).or_else(|error| {
+            let run = begin(context, self.record(context), None)?;
+            context.history.finish(&run, Ending::of(&error))?;
+            Err(error)
+        })
+    }
+
+    /// As the history knows it.
+    fn record(&self, context: &Context) -> NewRun {
+        let at = self.manifest().reference();
+        NewRun {
+            id: context.run.clone(),
+            kind: RunKind::Restore,
+            database: at.database,
+            destinations: vec![self.from().to_owned()],
+            backup: Some(at.id),
+            initiated_by: context.initiated_by.clone(),
+            due: None,
+            attempt: None,
+        }
+    }
+
     /// Lets the restore replace what the plan says it replaces.
     pub fn agree_to_overwrite(&mut self) {
         self.request.overwrite = true;
@@ -259,6 +303,7 @@ pub async fn restore_own(
     progress: &Progress,
 ) -> Result<Done> {
     let mut planned = plan_own(context, database, errand.wanted, false, progress).await?;
+    planned.has_room(context)?;
     let replaces = &planned.plan.replaces;
     if !replaces.is_empty() {
         if !errand.overwrite {
@@ -288,22 +333,12 @@ pub async fn restore_own(
 pub async fn restore(context: &Context, planned: Planned) -> Result<Done> {
     let manifest = planned.manifest().clone();
     let at = manifest.reference();
-    let new = NewRun {
-        id: context.run.clone(),
-        kind: RunKind::Restore,
-        database: at.database.clone(),
-        destinations: vec![planned.from().to_owned()],
-        backup: Some(at.id.clone()),
-        initiated_by: context.initiated_by.clone(),
-        due: None,
-        attempt: None,
-    };
     // In its own place a database has one run at a time, whatever the run does.
     let lock = match (&planned.request.to, context.plan.databases.contains_key(&at.database)) {
         (None, true) => Some(lock::hold(&context.state, &at.database)?),
         _ => None,
     };
-    let run = begin(context, new, lock.as_ref())?;
+    let run = begin(context, planned.record(context), lock.as_ref())?;
     let progress = planned.progress.clone();
     let about =
         About { run: &run, kind: RunKind::Restore, backup: &at, destination: planned.from(), progress: &progress };

@@ -1,10 +1,20 @@
 //! A restore by the daemon, for an owner who may not read the keys: into the database's own place and nowhere else.
 
+use super::Shop;
 use super::permissions::{open_house, typed};
+use crate::support::bench::names;
 use crate::support::daemon::Daemon;
+use crate::support::mounts;
 use crate::support::users::{self, ALICE, EVE};
 
 const KEYS: &str = "dump = ['echo', 'hello']\nrestore = ['sh', '-c', 'cat > $HERE/data/restored']\n";
+
+/// What the daemon answers root.
+fn post(bench: &Shop, path: &str, body: &[&str]) -> String {
+    let mut command = std::process::Command::new("curl");
+    command.args(["-sS", "--max-time", "30", "--unix-socket"]).arg(bench.path("run/control.sock")).args(body);
+    String::from_utf8(command.arg(format!("http://qbackd/v1/{path}")).output().unwrap().stdout).unwrap()
+}
 
 #[test]
 fn an_owner_without_the_keys_has_the_daemon_restore_their_database_and_no_other() {
@@ -35,14 +45,10 @@ fn an_owner_without_the_keys_has_the_daemon_restore_their_database_and_no_other(
     assert!(document["backup"].as_str().unwrap().starts_with("shop/"), "{document}");
 
     // What was agreed to is not what would be replaced by now.
-    let post = |path: &str, body: &[&str]| {
-        let mut command = std::process::Command::new("curl");
-        command.args(["-sS", "--max-time", "30", "--unix-socket"]).arg(bench.path("run/control.sock")).args(body);
-        String::from_utf8(command.arg(format!("http://qbackd/v1/{path}")).output().unwrap().stdout).unwrap()
-    };
-    let begun = post("restore", &["-d", r#"{"what": "shop", "overwrite": true, "agreed": ["something else"]}"#]);
+    let begun =
+        post(&bench, "restore", &["-d", r#"{"what": "shop", "overwrite": true, "agreed": ["something else"]}"#]);
     let begun: serde_json::Value = serde_json::from_str(&begun).unwrap();
-    let followed = post(&format!("runs/{}/progress", begun["run"].as_str().unwrap()), &[]);
+    let followed = post(&bench, &format!("runs/{}/progress", begun["run"].as_str().unwrap()), &[]);
     let last = followed.lines().last().unwrap();
     assert!(last.contains("\"try-again\"") && last.contains("is not what it was a moment ago"), "{followed}");
 
@@ -69,4 +75,39 @@ fn a_restore_that_fails_in_the_daemon_ends_the_verb_with_its_error() {
     assert_eq!(said.status.code(), Some(1), "{err}");
     assert!(err.contains("no room"), "{err}");
     assert_eq!(bench.runs("restore")[0]["outcome"], "failed");
+}
+
+#[test]
+fn a_restore_that_does_not_fit_is_refused_by_the_daemon_before_and_after_the_question() {
+    let test = "through::restore::a_restore_that_does_not_fit_is_refused_by_the_daemon_before_and_after_the_question";
+    if !users::among_users(test) {
+        return;
+    }
+    let bench = open_house("dump = ['cat', '$HERE/www/large']\n");
+    bench.edit(
+        "engine = \"command\"\npolicy = \"plain\"\ndump = ['cat', '",
+        "engine = \"files\"\npolicy = \"plain\"\nfiles = ['",
+    );
+    let www = bench.path("www");
+    std::fs::create_dir(&www).unwrap();
+    std::fs::write(www.join("large"), vec![7; 300_000]).unwrap();
+    let _daemon = Daemon::start(&bench);
+    bench.ok(&["backup", "shop"]);
+    // The disk was replaced by a smaller one.
+    mounts::tmpfs(&www, "size=64k");
+    let lacking = format!("not enough space in {}: 293.0 KiB are needed, 64.0 KiB are free", www.display());
+    for flag in ["--dry-run", "--yes"] {
+        let said = typed(&bench, ALICE, &["restore", "shop", flag]);
+        let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        assert_eq!(said.status.code(), Some(1), "{err}");
+        assert!(err.contains(&lacking) && out.contains("needs    293.0 KiB in "), "{out}\n{err}");
+    }
+    assert!(bench.runs("restore").is_empty(), "nobody was asked yet");
+    // Whoever does not look at the plan first is refused all the same, as a run that failed.
+    let begun = post(&bench, "restore", &["-d", r#"{"what": "shop", "overwrite": true, "backup_first": true}"#]);
+    let begun: serde_json::Value = serde_json::from_str(&begun).unwrap();
+    let followed = post(&bench, &format!("runs/{}/progress", begun["run"].as_str().unwrap()), &[]);
+    assert!(followed.lines().last().unwrap().contains(&lacking), "{followed}");
+    assert_eq!(bench.runs("restore")[0]["outcome"], "failed");
+    assert_eq!((bench.runs("backup").len(), names(&www)), (1, vec![]));
 }

@@ -74,6 +74,7 @@ pub(super) async fn run(daemon: &Client, args: &Args, global: &Global, cancel: C
         show_plan(&planned)?;
         output::line("by       the daemon, since you may not read the keys")?;
     }
+    planned.has_room()?;
     let overwrite = agree(&planned.plan, args)?;
     let ask = Restore {
         what: planned.backup.clone(),

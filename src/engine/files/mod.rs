@@ -14,6 +14,7 @@ mod owners;
 mod pax;
 mod place;
 mod read;
+mod room;
 mod select;
 mod sparse;
 pub mod sums;
@@ -163,7 +164,7 @@ impl Engine for Files {
         &self,
         from: &dyn ArtifactSource,
         request: &RestoreRequest,
-        _run: &Run,
+        run: &Run,
     ) -> Result<RestorePlan> {
         let chain = from.chain();
         let target = Self::target(request)?;
@@ -182,7 +183,13 @@ impl Engine for Files {
             .filter(|place| occupied(place))
             .map(|place| format!("files of the backup that exist at {}", place.display()))
             .collect();
-        let needs = target.ancestors().find(|dir| dir.is_dir()).map(|dir| (dir.to_owned(), bytes));
+        // How much a part is nobody knows before the archive is read.
+        let whole = request.only.files.is_empty();
+        let places: Vec<room::Place> = folders(manifest)
+            .filter(|_| whole)
+            .map(|o| room::Place { path: target.join(o.name.trim_start_matches('/')), bytes: o.bytes.unwrap_or(0) })
+            .collect();
+        let needs = on_thread("files", &run.cancel, move |stop| room::needs(&places, stop)).await?;
         Ok(RestorePlan {
             target: target.display().to_string(),
             steps: vec![

@@ -190,7 +190,7 @@ impl Engine for Sqlite {
             replaces: seen.exists.then(|| target.display().to_string()).into_iter().collect(),
             atomic: true,
             sessions: seen.sessions,
-            needs: Some((seen.folder, needed)),
+            needs: vec![space::Need::of(&seen.folder, needed)?],
             notes: Vec::new(),
         })
     }
