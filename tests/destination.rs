@@ -12,6 +12,7 @@ use qbackd::stage::{CompressionOptions, EncryptionOptions, Identities, Recipient
 use qbackd::store::options::OptionValue;
 use qbackd::store::{Access, DestinationOptions, Store, open};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::keys::Keys;
 
@@ -67,7 +68,7 @@ pub async fn publish(repository: &Plain, packing: Packing, files: &[(&str, &[u8]
     let draft = repository.begin(&at, packing, None, &Progress::default()).await.unwrap();
     futures::future::join_all(files.iter().map(|(name, bytes)| put(&*draft, name, bytes))).await;
     let manifest = manifest_of(&at, draft.artifacts().await.unwrap(), recipients);
-    draft.publish(&manifest).await.unwrap();
+    draft.publish(&manifest, &CancellationToken::new()).await.unwrap();
     manifest
 }
 

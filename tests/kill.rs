@@ -1,13 +1,18 @@
-//! kill -9 at every step and at random moments: nothing half is listed, the next run works and sweeps.
+//! kill -9 at every step and at random moments, and a cancel at every step: nothing half is listed, the next run works and sweeps.
 
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use qbackd::model::Step;
 
 use crate::support::bench::Bench;
-use crate::support::fixture::{CommandFixture, Fixture, SqliteFixture};
+use crate::support::daemon::until;
+use crate::support::fixture::{CommandFixture, FilesFixture, Fixture, SqliteFixture, sh};
 
 /// What must hold after a kill, whenever it came: what is listed is whole; the next run works and sweeps; it restores.
 fn all_is_well_after<F: Fixture>(bench: &Bench<F>, listed_before: usize, moment: &str) -> usize {
@@ -54,6 +59,11 @@ fn at_every_step<F: Fixture>() {
 #[test]
 fn a_sqlite_backup_killed_at_any_step_publishes_nothing_half() {
     at_every_step::<SqliteFixture>();
+}
+
+#[test]
+fn a_backup_of_files_killed_at_any_step_publishes_nothing_half() {
+    at_every_step::<FilesFixture>();
 }
 
 #[test]
@@ -111,4 +121,50 @@ fn ctrl_c_and_sigterm_end_a_run_cleanly() {
         assert_eq!(bench.outcomes(), ["interrupted"]);
         assert!(bench.listed().is_empty());
     }
+}
+
+/// Opens a fifo for writing as soon as somebody waits at its other end.
+fn somebody_at(gate: &Path) -> File {
+    let open = || OpenOptions::new().write(true).custom_flags(without_waiting()).open(gate).ok();
+    until("the run gets there", open)
+}
+
+/// `O_NONBLOCK`: a fifo that nobody reads is refused instead of waited for.
+fn without_waiting() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits() as i32
+}
+
+#[test]
+fn a_backup_cancelled_at_any_step_is_published_whole_or_not_at_all_and_leaves_nothing() {
+    let bench = Bench::<SqliteFixture>::new();
+    let gate = bench.path("gate");
+    sh("mkfifo", &[gate.to_str().unwrap()]);
+    let mut published = 0;
+    for (step, word) in Step::ALL {
+        let mut verb = bench.command(&["backup", "shop"]);
+        verb.env("QBACKD_WAIT_AT", word).env("QBACKD_GATE", &gate);
+        let mut run = verb.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let held = somebody_at(&gate);
+        rustix::process::kill_process(rustix::process::Pid::from_child(&run), rustix::process::Signal::INT).unwrap();
+        // It says so when everybody was told to stop.
+        let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut said: Vec<String> = Vec::new();
+        while !said.last().is_some_and(|line| line.contains("once more to stop at once")) {
+            said.push(lines.next().unwrap_or_else(|| panic!("{word}: it did not hear the signal: {said:?}")));
+        }
+        drop(held);
+        said.extend(lines);
+        let status = run.wait().unwrap();
+        // Once the manifest is there the backup exists, and nobody takes it back.
+        let exists = matches!(step, Step::Published | Step::Finished);
+        assert_eq!(status.code(), Some(if exists { 0 } else { 130 }), "at {word}: {said:?}");
+        published += usize::from(exists);
+        assert_eq!(bench.listed().len(), published, "at {word}: {said:?}");
+        let expected = if exists { "succeeded" } else { "interrupted" };
+        assert_eq!(bench.outcomes()[0], expected, "at {word}: {said:?}");
+        let told = said.iter().any(|line| line.starts_with("error: ") && line.contains("interrupted before"));
+        assert_eq!(told, !exists, "at {word}: {said:?}");
+        assert_eq!((bench.unpublished(), bench.scratch_left()), (vec![], vec![]), "left by a cancel at {word}");
+    }
+    bench.restores_to_what_it_was();
 }

@@ -132,7 +132,7 @@ async fn make(
             let (dump, artifacts) = dump(&*engine, &found, &*draft, &work).await?;
             let manifest = manifest(context, database, at, found, dump, artifacts, recipients);
             progress.quiet_phase("publishing");
-            draft.publish(&manifest).await.map(|()| manifest)
+            draft.publish(&manifest, &context.cancel).await.map(|()| manifest)
         })
         .await;
         if published.is_err() {

@@ -58,5 +58,9 @@ impl Step {
             // As a power cut would: no unwinding, no flush, nothing sent to anybody.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         }
+        if std::env::var("QBACKD_WAIT_AT").is_ok_and(|word| word == self.word()) {
+            // A fifo: to open it waits until somebody opens its other end, to read it until that is closed.
+            let _ = std::fs::read(std::env::var_os("QBACKD_GATE").unwrap_or_default());
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{Draft, Packing, joined, root_cause};
 use crate::error::{Error, Result};
@@ -154,13 +155,16 @@ impl Draft for PlainDraft {
         }
     }
 
-    async fn publish(&self, manifest: &Manifest) -> Result<()> {
+    async fn publish(&self, manifest: &Manifest, cancel: &CancellationToken) -> Result<()> {
         self.store.sync(&paths::manifest(&self.at)).await?;
         Step::AllWritten.reached();
         let sums: String =
             manifest.artifacts.iter().map(|a| format!("{}  {}\n", a.stored.sha256, a.location)).collect();
         self.store.put(&paths::sums(&self.at), sums, Create::New).await?;
         Step::Summed.reached();
+        if cancel.is_cancelled() {
+            return Err(Error::interrupted());
+        }
         self.store.put(&paths::manifest(&self.at), manifest.to_json()?, Create::New).await?;
         Step::Published.reached();
         Ok(())

@@ -16,6 +16,7 @@ pub use reading::Reading;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{DEFECT, Error, Result};
 use crate::model::{Artifact, ArtifactSink, ArtifactSource, BackupRef, Inlet, Manifest, Name, Progress};
@@ -82,11 +83,11 @@ pub trait Draft: ArtifactSink {
     /// The first cause why one is not.
     async fn artifacts(&self) -> Result<Vec<Artifact>>;
 
-    /// Publishes: checksums, then the manifest, which makes the backup exist.
+    /// Publishes: checksums, then the manifest, which makes the backup exist. A cancel counts until that is begun.
     ///
     /// # Errors
-    /// The destination refuses; the backup does not exist.
-    async fn publish(&self, manifest: &Manifest) -> Result<()>;
+    /// The destination refuses, or `cancel` fired; the backup does not exist.
+    async fn publish(&self, manifest: &Manifest, cancel: &CancellationToken) -> Result<()>;
 
     /// Removes all of it. Best effort: what stays is swept later.
     async fn discard(&self);
