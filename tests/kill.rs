@@ -1,5 +1,7 @@
 //! kill -9 at every step and at random moments, and a cancel at every step: nothing half is listed, the next run works and sweeps.
 
+mod scratch;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;

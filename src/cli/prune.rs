@@ -8,8 +8,8 @@ use crate::control::retention::{AtDestination, Judged, OfDatabase};
 use crate::control::{Client, Going, Problem, Prune, Pruned};
 use crate::error::{Error, Result};
 use crate::job::Context;
-use crate::job::context::Scratch;
 use crate::job::prune::{Act, prune_each};
+use crate::job::scratch::Scratch;
 use crate::model::{Clock, Name, Size, SystemClock};
 
 /// So many agreed ids go into one request, which may have 64 KiB.

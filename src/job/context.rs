@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use super::scratch::Scratch;
 use crate::config::{Database, Destination, Plan};
 use crate::engine::{Engine, SourceOptions, registry};
 use crate::error::{Error, Kind, Result};
 use crate::history::{History, StateDir};
-use crate::model::stamp::random_word;
 use crate::model::{Clock, Manifest, Name, Notice, RunId, Secret, SecretRef};
 use crate::repository::{Packing, Plain};
 use crate::stage::{Identities, Recipients};
@@ -168,7 +168,7 @@ impl Context {
     /// # Errors
     /// It cannot be made.
     pub fn scratch(&self, run: &RunId) -> Result<Scratch> {
-        Scratch::below(self.state.path(), run)
+        Scratch::of(self.state.path(), run)
     }
 }
 
@@ -196,46 +196,5 @@ fn source_of(manifest: &Manifest) -> SourceOptions {
         files: folders,
         method: manifest.method,
         ..SourceOptions::default()
-    }
-}
-
-/// A folder that goes with its run.
-#[derive(Debug)]
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// A folder of the caller's own, below `$TMPDIR` or `/var/tmp`: restores and checks may be of any size, and run with the
-    /// caller's rights.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn anywhere(name: &str) -> Result<Self> {
-        let base = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-        Self::make(base.join(format!("qbackd-{name}-{}", random_word())))
-    }
-
-    fn below(state: &std::path::Path, run: &RunId) -> Result<Self> {
-        Self::make(state.join("scratch").join(run.as_str()))
-    }
-
-    fn make(path: PathBuf) -> Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let parents = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        // Exclusively, so that nobody else can have put it there.
-        let made = parents.and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(&path));
-        made.map_err(|e| crate::error::from_io(format!("cannot make the scratch folder {}", path.display()), e))?;
-        Ok(Self(path))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> PathBuf {
-        self.0.clone()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What stays after a crash is removed when the dead run is found.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

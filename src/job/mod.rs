@@ -16,6 +16,7 @@ pub mod place;
 pub mod prune;
 pub mod recorded;
 pub mod restore;
+pub mod scratch;
 pub mod standing;
 pub mod sweep;
 pub mod units;

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::backup::backup;
-use super::context::{Given, Scratch};
+use super::context::Given;
 use super::hooks::{About, Hooks};
 use super::limits::{Limits, unless_cancelled, within};
 use super::recorded::{Account, begin, end, record_refusal};
+use super::scratch::Scratch;
 use super::{Context, Place, Wanted};
 use crate::config::Database;
 use crate::engine::{self, Engine, RestorePlan, RestoreRequest, Restored};

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Given, Scratch};
+use super::context::Given;
 use super::limits::unless_cancelled;
 use super::recorded::{Account, record_refusal, recorded};
 use super::restore::prove_stored;
+use super::scratch::Scratch;
 use super::{Context, Place, Wanted};
 use crate::engine::{self, RestoreRequest};
 use crate::error::{Error, Result};

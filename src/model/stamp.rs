@@ -33,6 +33,11 @@ pub fn random_word() -> String {
     bytes.iter().map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect()
 }
 
+/// Whether it is one that [`random_word`] could have made.
+pub fn is_random_word(text: &str) -> bool {
+    text.len() == RANDOM_LEN && text.bytes().all(|b| ALPHABET.contains(&b))
+}
+
 fn getrandom(into: &mut [u8]) -> rustix::io::Result<usize> {
     rustix::rand::getrandom(into, rustix::rand::GetRandomFlags::empty())
 }

@@ -4,6 +4,7 @@
 //! file takes its last transactions along. So the old database is first brought to rest by SQLite itself, under an
 //! exclusive lock that nobody passes until the rename is done; files beside a database that SQLite cannot open are moved aside, not removed.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -16,7 +17,7 @@ use super::super::space;
 use super::beside::{beside, create_private};
 use super::fault::explain;
 use crate::error::{Error, Explain, Kind, Result, from_io};
-use crate::model::stamp::random_word;
+use crate::model::stamp::{is_random_word, random_word};
 
 /// How long other users of the old database may take to finish.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -113,6 +114,7 @@ impl Swap {
     /// There is no folder, no space, no permission.
     pub(super) fn prepare(target: &Path, bytes: u64) -> Result<Self> {
         let folder = folder(target)?;
+        remove_dead(target, &folder);
         space::check(&folder, bytes)?;
         let path = temporary(target, &folder);
         let file = create_private(&path)?;
@@ -242,10 +244,41 @@ impl Drop for Swap {
     }
 }
 
-/// `.app.db.qbackd-k3f9x2ab`: hidden, and recognisable if a power failure leaves it.
+/// `.app.db.qbackd-k3f9x2ab`: hidden, and recognisable if the restore is killed.
 fn temporary(target: &Path, folder: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(format!(".qbackd-{}", random_word()));
+    let mut name = beginning(target);
+    name.push(random_word());
     folder.join(name)
+}
+
+/// `.app.db.qbackd-`
+fn beginning(target: &Path) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".qbackd-");
+    name
+}
+
+/// Removes what restores of this user to the same target left when they were killed: a database in plain that nobody has open.
+/// What cannot be removed stays.
+fn remove_dead(target: &Path, folder: &Path) {
+    let beginning = beginning(target);
+    let temporary = |name: &OsString| {
+        let word = name.as_encoded_bytes().strip_prefix(beginning.as_encoded_bytes());
+        word.and_then(|word| std::str::from_utf8(word).ok()).is_some_and(is_random_word)
+    };
+    let me = rustix::process::geteuid().as_raw();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ours = |meta: &std::fs::Metadata| meta.is_file() && meta.uid() == me;
+        if !temporary(&entry.file_name()) || !path.symlink_metadata().is_ok_and(|meta| ours(&meta)) {
+            continue;
+        }
+        if users(&path).is_empty() && std::fs::remove_file(&path).is_ok() {
+            tracing::info!("removed {}, which a restore that was killed had left", path.display());
+            for suffix in SIDE_FILES {
+                let _ = std::fs::remove_file(beside(&path, suffix));
+            }
+        }
+    }
 }
