@@ -20,6 +20,7 @@ mod delete;
 mod download;
 mod elsewhere;
 mod json;
+mod levels;
 mod replacing;
 mod room;
 mod several;
