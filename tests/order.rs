@@ -45,6 +45,8 @@ fn publishing<F: Fixture>() {
         let made_durable = |act: &Act| matches!(act, Act::Sync(path) if *path == above);
         assert_eq!(trace.first(0, made_durable).is_some(), round == 0, "whoever makes the root makes its name durable");
         rules::published(&trace, &bench.root(), &bench.folder(&id), &[artifact]).unwrap_or_else(|why| panic!("{why}"));
+        let begun = rules::begun(&trace, &bench.root(), &bench.folder(&id));
+        assert_eq!(begun.is_ok(), round == 0, "only the first run begins a destination: {begun:?}");
     }
 }
 
@@ -187,6 +189,41 @@ fn a_manifest_that_goes_after_the_data_is_refused() {
     judged(&[manifest, sync, data].concat()).unwrap();
     for wrong in [[manifest, data, sync], [data, manifest, sync], [sync, manifest, data], [manifest, sync, ""]] {
         assert!(judged(&wrong.concat()).is_err(), "{wrong:?}");
+    }
+}
+
+/// A trace of a run that begins a destination and does everything right.
+const BEGUN: &str = r#"
+100 write(9</r/.qbackd.json.k3f9x2ab>, "{", 1) = 1
+100 fsync(9</r/.qbackd.json.k3f9x2ab>) = 0
+100 renameat2(AT_FDCWD</>, "/r/.qbackd.json.k3f9x2ab", AT_FDCWD</>, "/r/qbackd.json", RENAME_NOREPLACE) = 0
+100 fsync(8</r>) = 0
+100 openat(AT_FDCWD</>, "/r/.RECOVERY.txt.k3f9x2ab", O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0666) = 9</r/.RECOVERY.txt.k3f9x2ab>
+100 write(9</r/.RECOVERY.txt.k3f9x2ab>, "HOW", 3) = 3
+100 fdatasync(9</r/.RECOVERY.txt.k3f9x2ab>) = 0
+100 rename("/r/.RECOVERY.txt.k3f9x2ab", "/r/RECOVERY.txt") = 0
+100 fsync(8</r>) = 0
+100 openat(AT_FDCWD</>, "/r/shop/backup/id/a.zst", O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0666) = 9</r/shop/backup/id/a.zst>
+101 write(9</r/shop/backup/id/a.zst>, "abc"..., 3) = 3
+"#;
+
+#[test]
+fn a_destination_that_is_begun_in_another_order_or_without_a_sync_is_refused() {
+    let path = std::path::Path::new;
+    let judged = |lines: &[&str]| rules::begun(&Trace::parse(&lines.join("\n")), path("/r"), path("/r/shop/backup/id"));
+    let lines: Vec<&str> = BEGUN.lines().filter(|line| !line.is_empty()).collect();
+    judged(&lines).unwrap();
+    for (number, line) in lines.iter().enumerate() {
+        let mut without = lines.clone();
+        without.remove(number);
+        // A file is made by its first write as well; what is left out at the end came after all that counts.
+        let dispensable = line.contains("openat") || line.contains("write(9</r/shop");
+        assert_eq!(judged(&without).is_ok(), dispensable, "without {line}");
+    }
+    for (first, second) in [(0, 1), (1, 2), (2, 3), (3, 4), (3, 5), (5, 6), (6, 7), (7, 8), (8, 9), (2, 7)] {
+        let mut swapped = lines.clone();
+        swapped.swap(first, second);
+        assert!(judged(&swapped).is_err(), "{} and {} in the other order", lines[first], lines[second]);
     }
 }
 

@@ -66,6 +66,24 @@ pub fn published(trace: &Trace, root: &Path, folder: &Path, artifacts: &[PathBuf
     synced(trace, manifest, trace.acts.len(), folder).map(drop)
 }
 
+/// A destination at `root` was begun as it must be, before anything of the backup in `folder` was: `qbackd.json`, then `RECOVERY.txt`,
+/// each durable before the next begins.
+pub fn begun(trace: &Trace, root: &Path, folder: &Path) -> Result<(), String> {
+    let header = appeared(trace, root, "qbackd.json")?;
+    let recovery = appeared(trace, root, "RECOVERY.txt")?;
+    let temporary = |act: &Act| match act {
+        Act::Create(path) | Act::Write(path) => {
+            path.parent().is_some_and(|parent| is(parent, root)) && text(path).contains("/.RECOVERY.txt.")
+        }
+        _ => false,
+    };
+    let begins = trace.first(0, temporary).ok_or("RECOVERY.txt was never written")?;
+    synced(trace, header, begins, root)?;
+    let of_the_backup = |act: &Act| matches!(act, Act::Create(path) | Act::Write(path) if path.starts_with(folder));
+    let first = trace.first(0, of_the_backup).ok_or("nothing of the backup was written")?;
+    synced(trace, recovery, first, root).map(drop)
+}
+
 /// A backup was deleted from `folder` as it must be.
 pub fn deleted(trace: &Trace, folder: &Path, artifacts: &[PathBuf]) -> Result<(), String> {
     let gone = |path: &Path| {
