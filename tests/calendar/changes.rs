@@ -98,7 +98,7 @@ fn walk(case: &Case, name: &str, from: Timestamp, to: Timestamp) -> Vec<Timestam
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(300), ..ProptestConfig::default() })]
 
     #[test]
     fn what_a_walk_through_all_minutes_around_a_change_finds_is_due_and_nothing_else(

@@ -108,7 +108,7 @@ fn only(backups: &[Candidate], ids: &BTreeSet<BackupId>) -> Vec<Candidate> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(600), ..ProptestConfig::default() })]
 
     #[test]
     fn the_answer_is_that_of_the_slow_reference(backups in backups(), keep in rules(), zone in zones()) {

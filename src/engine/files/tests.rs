@@ -98,7 +98,7 @@ fn a_whole_archive_extracts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(300), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_bytes_come_reading_ends_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
