@@ -10,7 +10,9 @@ use qbackd::stage::{EncryptionOptions, Recipients};
 use tempfile::TempDir;
 
 use crate::destination::{fs_store, packing, publish};
-use crate::support::by_hand::{Opener, check_sums, only_backup, open, shell};
+use crate::support::bench::Bench;
+use crate::support::by_hand::{Opener, check_sums, engine_commands, only_backup, open, shell};
+use crate::support::fixture::{FilesFixture, tree_fingerprint};
 use crate::support::keys::Keys;
 
 /// Publishes `files` and gives back the folder of the backup.
@@ -100,4 +102,24 @@ async fn a_database_and_a_tree_come_out_as_they_went_in() {
     shell(out.path(), &format!("tar -xf '{}'", archive.display()));
     shell(out.path(), &format!("diff -r --no-dereference tree '{}/tree'", work.path().display()));
     assert_eq!(shell(out.path(), "date -u -r tree/deep +%F; readlink tree/link"), "2020-02-02\ndeep/numbers\n");
+}
+
+/// All of RECOVERY.txt, from the first step to the last: what a stranger does with a disk and a key.
+#[test]
+fn a_tree_comes_back_whole_by_the_lines_of_recovery_txt_alone() {
+    let bench = Bench::<FilesFixture>::new();
+    bench.ok(&["backup", "shop"]);
+    let backup = only_backup(&bench.root(), "shop");
+    let recovery = std::fs::read_to_string(bench.root().join("RECOVERY.txt")).unwrap();
+    let id = backup.file_name().unwrap().to_str().unwrap();
+    let first = recovery.lines().find(|line| line.contains("sha256sum -c")).unwrap();
+    shell(&bench.root(), &first.replace("NAME", "shop").replace("ID", id));
+
+    let identity = bench.keys.identity_file();
+    let archive = open(&bench.root(), &backup, "shop.tar.zst.age", &Opener::Identity(&identity));
+    assert_eq!(archive, backup.join("shop.tar"));
+    let commands = engine_commands(&recovery, "files", "tar ");
+    shell(&backup, &commands.replace("NAME", "shop"));
+    let restored = backup.join("restored").join(bench.fixture.tree.strip_prefix("/").unwrap());
+    assert_eq!(tree_fingerprint(&restored), bench.before());
 }

@@ -83,3 +83,12 @@ fn type_in(folder: &Path, command: &str, line: &str) {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stdout));
 }
+
+/// The lines of RECOVERY.txt for an engine that are commands: those that call `tool`.
+pub fn engine_commands(recovery: &str, engine: &str, tool: &str) -> String {
+    let (_, section) = recovery.split_once(&format!("\n   {engine}\n")).unwrap();
+    let lines = section.lines().take_while(|line| line.starts_with("     ")).map(str::trim);
+    let commands: Vec<&str> = lines.filter(|line| line.contains(tool) && line.contains(" -")).collect();
+    assert!(!commands.is_empty(), "RECOVERY.txt has no {tool}for {engine}");
+    commands.join("\n")
+}
