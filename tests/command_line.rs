@@ -2,6 +2,7 @@
 
 mod history;
 mod keys;
+mod owner;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
