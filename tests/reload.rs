@@ -5,6 +5,7 @@ mod files;
 mod kept;
 mod random;
 mod rejected;
+mod warned;
 
 use qbackd::control::{Client, Status};
 

@@ -1,25 +1,13 @@
 //! What the daemon says in the journal: one line for each thing that happens, with the fields by which it is found again.
-//!
-//! A line stands for itself, also where nobody sees its fields: it begins with the database it is about. Under systemd it has
-//! `QBACKD_DATABASE`, `QBACKD_RUN`, `QBACKD_BACKUP`, `QBACKD_DESTINATION`, `QBACKD_EVENT` and the `MESSAGE_ID` of what happened,
-//! which the installed catalog explains (`journalctl -x`).
 
 use jiff::SignedDuration;
 use tracing::Level;
 
+use crate::config::Report;
 use crate::history::Run;
 use crate::model::figures::took;
+use crate::model::journal::Fields;
 use crate::model::{Event, Moment, Name, Notice, Outcome, RunId, RunKind, Size};
-
-/// The fields of a line.
-struct Fields<'a> {
-    id: &'static str,
-    event: &'static str,
-    database: Option<&'a str>,
-    run: Option<&'a str>,
-    backup: Option<String>,
-    destination: Option<&'a str>,
-}
 
 /// Says what happened, at the level it deserves. How a run ended is left to [`run_ended`], which says it once.
 pub(super) fn tell(notice: &Notice) {
@@ -27,48 +15,47 @@ pub(super) fn tell(notice: &Notice) {
         return;
     }
     let fields = Fields {
-        id: notice.event.message_id(),
-        event: notice.event.as_str(),
         database: notice.database.as_ref().map(|name| name.as_str()),
         run: notice.run.as_ref().map(|run| run.as_str()),
         backup: notice.backup.as_ref().map(ToString::to_string),
         destination: notice.destination.as_deref(),
+        ..Fields::of_event(notice.event)
     };
     let text = hinted(notice.text.clone(), notice.hint.as_deref());
-    log(level(notice.event), &fields, &text);
+    fields.say(level(notice.event), &text);
 }
 
 /// Says that a run started.
 pub(super) fn run_started(database: &Name, run: &RunId, kind: RunKind, by: &str) {
-    let fields = Fields {
-        id: Moment::RunStarted.message_id(),
-        event: Moment::RunStarted.as_str(),
-        database: Some(database.as_str()),
-        run: Some(run.as_str()),
-        backup: None,
-        destination: None,
-    };
-    log(Level::INFO, &fields, &format!("{kind} started, asked for by {by}"));
+    let fields =
+        Fields { database: Some(database.as_str()), run: Some(run.as_str()), ..Fields::of(Moment::RunStarted) };
+    fields.say(Level::INFO, &format!("{kind} started, asked for by {by}"));
 }
 
 /// Says in one line how a run ended, as the history has it. `figures` tells what a backup holds
 /// ([`model::figures`](crate::model::figures::figures)); `again`: how long until it is tried once more.
 pub(super) fn run_ended(run: &Run, figures: Option<&str>, again: Option<SignedDuration>) {
-    let (level, id, event) = match (run.outcome, again) {
-        (Some(Outcome::Succeeded), _) => (Level::INFO, Event::Succeeded.message_id(), Event::Succeeded.as_str()),
-        (Some(Outcome::Failed | Outcome::TimedOut), None) => {
-            (Level::ERROR, Event::Failed.message_id(), Event::Failed.as_str())
-        }
-        (Some(Outcome::Failed | Outcome::TimedOut), Some(_)) => {
-            (Level::WARN, Moment::RunAgain.message_id(), Moment::RunAgain.as_str())
-        }
-        (Some(Outcome::Interrupted) | None, _) => {
-            (Level::WARN, Moment::RunInterrupted.message_id(), Moment::RunInterrupted.as_str())
-        }
-        (Some(Outcome::Vetoed), _) => (Level::WARN, Moment::RunRefused.message_id(), Moment::RunRefused.as_str()),
-        (Some(Outcome::Skipped), _) => (Level::INFO, Moment::RunRefused.message_id(), Moment::RunRefused.as_str()),
+    let (level, fields) = match (run.outcome, again) {
+        (Some(Outcome::Succeeded), _) => (Level::INFO, Fields::of_event(Event::Succeeded)),
+        (Some(Outcome::Failed | Outcome::TimedOut), None) => (Level::ERROR, Fields::of_event(Event::Failed)),
+        (Some(Outcome::Failed | Outcome::TimedOut), Some(_)) => (Level::WARN, Fields::of(Moment::RunAgain)),
+        (Some(Outcome::Interrupted) | None, _) => (Level::WARN, Fields::of(Moment::RunInterrupted)),
+        (Some(Outcome::Vetoed), _) => (Level::WARN, Fields::of(Moment::RunRefused)),
+        (Some(Outcome::Skipped), _) => (Level::INFO, Fields::of(Moment::RunRefused)),
     };
-    log(level, &of_run(run, id, event), &ending(run, figures, again));
+    let fields = Fields {
+        database: Some(run.database.as_str()),
+        run: Some(run.id.as_str()),
+        backup: run.backup.as_ref().map(ToString::to_string),
+        destination: run.destinations.first().map(String::as_str),
+        ..fields
+    };
+    fields.say(level, &ending(run, figures, again));
+}
+
+/// Names what the files ask for and what is not done, a line each: at every load, whoever asked for it.
+pub(super) fn config_warnings(warnings: &Report) {
+    warnings.lines().for_each(|(_, line)| Fields::of(Moment::ConfigWarning).say(Level::WARN, &line));
 }
 
 /// Says that an edit of the configuration is in use, and what it changed.
@@ -87,26 +74,7 @@ pub(super) fn daemon_stopping(waits_for: &str) {
 }
 
 fn moment(moment: Moment, text: &str) {
-    let fields = Fields {
-        id: moment.message_id(),
-        event: moment.as_str(),
-        database: None,
-        run: None,
-        backup: None,
-        destination: None,
-    };
-    log(Level::INFO, &fields, text);
-}
-
-fn of_run<'a>(run: &'a Run, id: &'static str, event: &'static str) -> Fields<'a> {
-    Fields {
-        id,
-        event,
-        database: Some(run.database.as_str()),
-        run: Some(run.id.as_str()),
-        backup: run.backup.as_ref().map(ToString::to_string),
-        destination: run.destinations.first().map(String::as_str),
-    }
+    Fields::of(moment).say(Level::INFO, text);
 }
 
 /// Error: data may be lost if nobody acts. Warning: somebody should look.
@@ -146,38 +114,6 @@ fn ending(run: &Run, figures: Option<&str>, again: Option<SignedDuration>) -> St
 fn hinted(text: String, hint: Option<&str>) -> String {
     match hint {
         Some(hint) => format!("{text} (hint: {hint})"),
-        None => text,
-    }
-}
-
-/// A level is a constant of the place that logs.
-fn log(level: Level, fields: &Fields<'_>, text: &str) {
-    macro_rules! at {
-        ($level:ident) => {
-            tracing::$level!(
-                MESSAGE_ID = fields.id,
-                QBACKD_EVENT = fields.event,
-                QBACKD_DATABASE = fields.database,
-                QBACKD_RUN = fields.run,
-                QBACKD_BACKUP = fields.backup,
-                QBACKD_DESTINATION = fields.destination,
-                "{}",
-                line(fields.database, text)
-            )
-        };
-    }
-    match level {
-        Level::ERROR => at!(error),
-        Level::WARN => at!(warn),
-        _ => at!(info),
-    }
-}
-
-/// One line, whatever a tool or a server said in it.
-fn line(database: Option<&str>, text: &str) -> String {
-    let text: String = text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match database {
-        Some(database) => format!("{database}: {text}"),
         None => text,
     }
 }

@@ -83,6 +83,7 @@ impl Core {
         );
         let whole = if mended { "; the files are whole again" } else { "" };
         journal::config_accepted(&format!("{diff}{whole}"));
+        journal::config_warnings(&warnings);
         told(true, &warnings, &diff)
     }
 

@@ -151,7 +151,7 @@ fn first_plan(ground: &Ground, read: std::result::Result<Loaded, config::Report>
     let now = ground.clock.now();
     match read {
         Ok(Loaded { plan, warnings }) => {
-            warnings.lines().for_each(|(_, line)| tracing::warn!("{line}"));
+            journal::config_warnings(&warnings);
             accepted::keep(&ground.state, &warnings)?;
             Ok((plan, Configured::new(&warnings, None, now)))
         }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod event;
 pub mod exchange;
 pub mod figures;
+pub mod journal;
 pub mod lists;
 pub mod manifest;
 pub mod name;
