@@ -153,7 +153,7 @@ async fn the_history_is_followed_run_by_run_and_ends_with_the_error_that_ends_it
     let house = House::new().await;
     let client = house.client().await;
     let ask = History { what: Some("shop & co/..".into()), count: 7, follow: true };
-    let mut follow = client.history::<Value, Value>(&ask).await.unwrap();
+    let mut follow = client.history::<Value, Value, Value>(&ask).await.unwrap();
     assert_eq!(house.desk.told(), ["history of Some(\"shop & co/..\"), 7, true, by root (uid 0)"]);
     let added = house.desk.added();
     for _ in 0..2 {
@@ -167,7 +167,7 @@ async fn the_history_is_followed_run_by_run_and_ends_with_the_error_that_ends_it
     assert_eq!(problem.message, "the history is gone");
     assert!(follow.next().await.unwrap().is_none());
     // Somebody who goes away is noticed, so that nothing is made for nobody.
-    let followed = client.history::<Value, Value>(&ask).await.unwrap();
+    let followed = client.history::<Value, Value, Value>(&ask).await.unwrap();
     let added = house.desk.added();
     drop(followed);
     timeout(LIMIT, added.closed()).await.expect("the desk must see that nobody follows");

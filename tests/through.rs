@@ -8,6 +8,7 @@ mod deletion;
 mod harm;
 mod look;
 mod permissions;
+mod recorded;
 mod restore;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,5 @@
-//! `qbackd history`: the runs, and what each of them said.
+//! `qbackd history`: the runs, what each of them said, and what people did among them.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,15 +11,16 @@ use super::{Global, daemon, human, output, signals};
 use crate::config;
 use crate::control::{self, Client, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Filter, Line, Reader, Run, StateDir};
+use crate::history::{Action, Filter, Item, Line, Reader, Run, StateDir};
 use crate::model::{Clock, Outcome, Size, SystemClock};
 
-/// Show the runs: when, how long, how big, how they ended, who asked.
+/// Show the runs: when, how long, how big, how they ended, who asked; and among
+/// them what else people did: pauses, cancellations, reloads.
 ///
 /// With the id of a run, or the beginning of it if that is unique: everything
 /// about it and its own lines. Runs of every kind are here, also those that
-/// failed before they had begun. With -f and --json every run (or line) is a
-/// document on a line of its own.
+/// failed before they had begun. With -f and --json every run (or action, or
+/// line) is a document on a line of its own.
 ///
 /// Examples:
 ///   qbackd history
@@ -44,8 +44,6 @@ pub(super) struct Args {
 
 /// How often a history that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// Runs looked at each time; more cannot end in between.
-const WITHIN_ONE_LOOK: usize = 1000;
 
 /// What is asked about.
 enum Subject {
@@ -73,7 +71,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         return nothing(args, global);
     };
     match (book.subject(args.what.as_deref())?, args.follow) {
-        (Subject::Runs(filter), false) => show_runs(&book.runs(&filter, args.count)?, global),
+        (Subject::Runs(filter), false) => show_items(book.reader.page(&book.state, &[filter], args.count)?, global),
         (Subject::One(run), false) => show_one(&run, &book.reader.lines(&run.id, 0)?, global),
         (Subject::Runs(filter), true) => {
             signals::block_on_looking(|cancel| follow_runs(&book, filter, args.count, global, cancel))
@@ -85,8 +83,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// What the daemon tells: runs, or one run and its lines, and what is added to them.
 async fn through(daemon: &Client, args: &Args, global: &Global) -> Result<()> {
     let ask = control::History { what: args.what.clone(), count: args.count, follow: args.follow };
-    let mut told = daemon.history::<Run, Line>(&ask).await?;
-    let (mut runs, mut lines) = (Vec::new(), Vec::new());
+    let mut told = daemon.history::<Run, Action, Line>(&ask).await?;
+    let (mut items, mut lines) = (Vec::new(), Vec::new());
     // A run that was asked for by its id is told before its lines; everything else is the runs of a database, or of all.
     let by_id = |run: &Run| args.what.as_ref().is_some_and(|what| run.database.as_str() != what);
     while let Some(entry) = told.next().await? {
@@ -94,16 +92,18 @@ async fn through(daemon: &Client, args: &Args, global: &Global) -> Result<()> {
             Entry::Error(problem) => return Err(problem.into()),
             Entry::Run(run) if args.follow => match by_id(&run) {
                 false => follow_run(&run, global)?,
-                true if !runs.is_empty() => return follow_end(&run, global),
+                true if !items.is_empty() => return follow_end(&run, global),
                 true => {
                     if !global.json {
                         head(&run)?;
                     }
-                    runs.push(run);
+                    items.push(Item::run(run));
                 }
             },
+            Entry::Action(action) if args.follow => follow_action(&action, global)?,
             Entry::Line(line) if args.follow => follow_line(&line, global)?,
-            Entry::Run(run) => runs.push(run),
+            Entry::Run(run) => items.push(Item::run(run)),
+            Entry::Action(action) => items.push(Item::Action(action)),
             Entry::Line(line) => lines.push(line),
         }
         if output::stdout_is_gone() {
@@ -113,12 +113,9 @@ async fn through(daemon: &Client, args: &Args, global: &Global) -> Result<()> {
     if args.follow {
         return Err(Error::new(Kind::Unavailable, "the daemon ended").hint("`systemctl status qbackd` tells how it is"));
     }
-    match runs.first().filter(|run| by_id(run)) {
-        Some(run) => show_one(run, &lines, global),
-        None => {
-            runs.reverse();
-            show_runs(&runs, global)
-        }
+    match items.first() {
+        Some(Item::Run(run)) if by_id(run) => show_one(run, &lines, global),
+        _ => show_items(items, global),
     }
 }
 
@@ -134,12 +131,12 @@ impl Book {
         Ok(Reader::open(&state)?.map(|reader| Self { state, reader }))
     }
 
-    /// A word can be both: a database may be called `2026`. What has runs wins.
+    /// A word can be both: a database may be called `2026`. What something is recorded of wins.
     fn subject(&self, what: Option<&str>) -> Result<Subject> {
         let Some(what) = what else { return Ok(Subject::Runs(Filter::default())) };
         let filter = what.parse().ok().map(|name| Filter { database: Some(name) });
         if let Some(filter) = filter
-            && !self.reader.recent(&filter, 1)?.is_empty()
+            && self.reader.knows(&filter)?
         {
             return Ok(Subject::Runs(filter));
         }
@@ -153,10 +150,6 @@ impl Book {
                 },
             )
     }
-
-    fn runs(&self, filter: &Filter, count: usize) -> Result<Vec<Run>> {
-        self.reader.recent(filter, count)?.into_iter().map(|run| self.reader.settled(&self.state, run)).collect()
-    }
 }
 
 fn unknown(what: &str) -> Error {
@@ -167,13 +160,15 @@ fn unknown(what: &str) -> Error {
 fn nothing(args: &Args, global: &Global) -> Result<()> {
     match &args.what {
         Some(what) => Err(unknown(what)),
-        None => show_runs(&[], global),
+        None => show_items(Vec::new(), global),
     }
 }
 
-#[derive(Serialize)]
-struct Runs<'a> {
-    runs: &'a [Run],
+/// The newest first.
+#[derive(Default, Serialize)]
+struct Recorded {
+    runs: Vec<Run>,
+    actions: Vec<Action>,
 }
 
 #[derive(Serialize)]
@@ -182,19 +177,29 @@ struct One<'a> {
     lines: &'a [Line],
 }
 
-fn show_runs(runs: &[Run], global: &Global) -> Result<()> {
+/// Shows what comes oldest first the other way round.
+fn show_items(items: Vec<Item>, global: &Global) -> Result<()> {
     if global.json {
-        return output::json(&Runs { runs });
+        let mut recorded = Recorded::default();
+        items.into_iter().rev().for_each(|item| match item {
+            Item::Run(run) => recorded.runs.push(*run),
+            Item::Action(action) => recorded.actions.push(action),
+        });
+        return output::json(&recorded);
     }
-    if runs.is_empty() {
+    if items.is_empty() {
         output::tell("no run is recorded yet");
         return Ok(());
     }
     let now = SystemClock.now();
-    output::table(&HEADER, runs.iter().map(|run| row(run, now)).collect())
+    let shown = |item: &Item| match item {
+        Item::Run(run) => row(run, now),
+        Item::Action(action) => action_row(action),
+    };
+    output::table(&HEADER, items.iter().rev().map(shown).collect())
 }
 
-const HEADER: [&str; 9] = ["RUN", "DATABASE", "KIND", "STARTED", "TOOK", "SIZE", "OUTCOME", "BY", "ERROR"];
+const HEADER: [&str; 9] = ["RUN", "DATABASE", "KIND", "STARTED", "TOOK", "SIZE", "OUTCOME", "BY", "TEXT"];
 
 fn row(run: &Run, now: Timestamp) -> Vec<String> {
     vec![
@@ -207,6 +212,22 @@ fn row(run: &Run, now: Timestamp) -> Vec<String> {
         outcome(run).to_owned(),
         run.initiated_by.clone(),
         run.error.clone().unwrap_or_default(),
+    ]
+}
+
+/// What somebody did, in the columns of a run.
+fn action_row(action: &Action) -> Vec<String> {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        or_none(action.run.as_ref().map(ToString::to_string)),
+        or_none(action.database.as_ref().map(ToString::to_string)),
+        action.word.clone(),
+        human::local(action.at),
+        String::new(),
+        String::new(),
+        String::new(),
+        action.who.clone(),
+        action.text.clone(),
     ]
 }
 
@@ -271,7 +292,7 @@ fn said(line: &Line) -> Result<()> {
     output::line(&format!("{}  {:<7}  {}", human::local(line.at), line.level.as_str(), output::clean(&line.text)))
 }
 
-/// Shows the last runs, oldest first, then each that starts and each that ends.
+/// Shows the last runs and what was done among them, oldest first, then each run that starts and each that ends, and what is done.
 async fn follow_runs(
     book: &Book,
     filter: Filter,
@@ -279,19 +300,23 @@ async fn follow_runs(
     global: &Global,
     cancel: CancellationToken,
 ) -> Result<()> {
-    let mut shown = HashSet::new();
+    let (reader, state) = (&book.reader, &book.state);
+    let mut seen = reader.seen(state, &filter)?;
+    let mut items = reader.page(state, std::slice::from_ref(&filter), count)?;
+    seen.note_all(&items);
     let mut looks = looks();
-    let mut wanted = count;
-    while next(&mut looks, &cancel).await {
-        for run in book.runs(&filter, wanted)?.into_iter().rev() {
-            if !shown.insert((run.id.clone(), run.outcome.is_some())) {
-                continue;
+    loop {
+        for item in &items {
+            match item {
+                Item::Run(run) => follow_run(run, global)?,
+                Item::Action(action) => follow_action(action, global)?,
             }
-            follow_run(&run, global)?;
         }
-        wanted = WITHIN_ONE_LOOK;
+        if !next(&mut looks, &cancel).await {
+            return Ok(());
+        }
+        items = reader.added(state, &filter, &mut seen)?;
     }
-    Ok(())
 }
 
 /// Shows a run and its lines until it ends.
@@ -321,6 +346,14 @@ fn follow_run(run: &Run, global: &Global) -> Result<()> {
         return output::json_line(run);
     }
     output::line(&output::clean(&row(run, SystemClock.now()).join("  ")))
+}
+
+/// What somebody did, on one line.
+fn follow_action(action: &Action, global: &Global) -> Result<()> {
+    if global.json {
+        return output::json_line(action);
+    }
+    output::line(&output::clean(&action_row(action).join("  ")))
 }
 
 fn follow_line(line: &Line, global: &Global) -> Result<()> {

@@ -131,14 +131,14 @@ impl Client {
         self.soon(self.get(&format!("status?names={}", names.join(",")))).await
     }
 
-    /// Runs of the history (`R`) and lines of one (`L`), and what is added.
+    /// Runs of the history (`R`) and what people did among them (`A`), or one run and its lines (`L`); and what is added.
     ///
     /// # Errors
     /// Nothing answers to what was asked.
-    pub async fn history<R: DeserializeOwned, L: DeserializeOwned>(
+    pub async fn history<R: DeserializeOwned, A: DeserializeOwned, L: DeserializeOwned>(
         &self,
         ask: &History,
-    ) -> Result<Follow<Entry<R, L>>> {
+    ) -> Result<Follow<Entry<R, A, L>>> {
         let what = ask.what.as_deref().map(|what| format!("&what={}", encoded(what))).unwrap_or_default();
         let path = format!("history?count={}&follow={}{what}", ask.count, ask.follow);
         Ok(Follow::new(self.send(Method::GET, &path, Bytes::new()).await?))

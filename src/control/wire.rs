@@ -188,15 +188,18 @@ pub struct History {
     pub follow: bool,
 }
 
-/// One line of the stream of the history: a run (when asked for, when it starts, when it ends), or a line of the one run.
+/// One line of the stream of the history: a run (when asked for, when it starts, when it ends), what somebody did, or a line of
+/// the one run.
 ///
-/// `R` and `L` are the history's own types, in both processes.
+/// `R`, `A` and `L` are the history's own types, in both processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Entry<R, L> {
+pub enum Entry<R, A, L> {
     /// A run.
     Run(R),
-    /// What it said.
+    /// What somebody did.
+    Action(A),
+    /// What the run said.
     Line(L),
     /// The stream ends here for a reason.
     Error(Problem),

@@ -1,6 +1,5 @@
-//! The history as a stream: the runs that were, then each that starts or ends; of one run, its lines.
+//! The history as a stream: the runs that were and what people did among them, then what is added; of one run, its lines.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use super::control::{Caller, Entry};
 use super::ground::Ground;
 use crate::control;
 use crate::error::{Error, Kind, Result};
-use crate::history::{Filter, History, Run, StateDir};
+use crate::history::{Filter, History, Item, Run, StateDir};
 
 /// How often a stream looks for what is new.
 const LOOK: Duration = Duration::from_millis(500);
-/// More runs than this do not start or end between two looks.
-const WITHIN_ONE_LOOK: usize = 100;
 /// What waits for a reader who is slow.
 const WAITING: usize = 64;
 
@@ -53,12 +50,12 @@ pub(super) fn follow(ground: &Ground, ask: control::History, by: Caller) -> Resu
     Ok(stream)
 }
 
-/// A word can be both: a database may be called `2026`. What has runs wins.
+/// A word can be both: a database may be called `2026`. What something is recorded of wins.
 fn subject(history: &History, what: Option<&str>) -> Result<Subject> {
     let Some(what) = what else { return Ok(Subject::Runs(Filter::default())) };
     if let Ok(name) = what.parse() {
         let filter = Filter { database: Some(name) };
-        if !history.read().recent(&filter, 1)?.is_empty() {
+        if history.read().knows(&filter)? {
             return Ok(Subject::Runs(filter));
         }
     }
@@ -86,21 +83,25 @@ impl Book {
         by: &Caller,
         to: &Sender<Result<Entry>>,
     ) -> Result<()> {
-        let reader = self.history.read();
-        let (mut shown, mut wanted, mut looks) = (HashSet::new(), ask.count, looks());
+        let (reader, mut looks) = (self.history.read(), looks());
+        let mut seen = reader.seen(&self.state, filter)?;
+        let mut items = reader.page(&self.state, &visible(filter, by), ask.count)?;
+        seen.note_all(&items);
         loop {
-            looks.tick().await;
-            for run in reader.recent(filter, wanted)?.into_iter().rev() {
-                let run = reader.settled(&self.state, run)?;
-                let new = shown.insert((run.id.clone(), run.outcome.is_some()));
-                if new && by.may(&run.database).is_ok() && to.send(Ok(Entry::Run(run))).await.is_err() {
+            for item in items.into_iter().filter(|item| may_see(by, item)) {
+                let entry = match item {
+                    Item::Run(run) => Entry::Run(*run),
+                    Item::Action(action) => Entry::Action(action),
+                };
+                if to.send(Ok(entry)).await.is_err() {
                     return Ok(());
                 }
             }
             if !ask.follow || to.is_closed() {
                 return Ok(());
             }
-            wanted = WITHIN_ONE_LOOK;
+            looks.tick().await;
+            items = reader.added(&self.state, filter, &mut seen)?;
         }
     }
 
@@ -132,6 +133,19 @@ impl Book {
             }
         }
     }
+}
+
+/// What of the history a caller may see: so many runs are theirs, not so many of which some are theirs.
+fn visible(filter: &Filter, by: &Caller) -> Vec<Filter> {
+    if filter.database.is_some() || by.is_admin() {
+        return vec![filter.clone()];
+    }
+    by.own().map(|name| Filter { database: Some(name.clone()) }).collect()
+}
+
+/// What concerns qbackd itself is no business of the owner of a database.
+fn may_see(by: &Caller, item: &Item) -> bool {
+    item.database().map_or_else(|| by.is_admin(), |name| by.may(name).is_ok())
 }
 
 fn looks() -> tokio::time::Interval {

@@ -31,7 +31,7 @@ impl Core {
         let forget = now.saturating_sub(span(self.plan.daemon.options.history_keep.0)).unwrap_or(Timestamp::MIN);
         let history = Arc::clone(history);
         tokio::task::spawn_blocking(move || {
-            let noted = history.event(Entry::action(now, WORD, None, "the schedule", "the daily work began"));
+            let noted = history.event(Entry::by_itself(now, WORD, "the daily work began"));
             if let Err(e) = noted.and_then(|()| history.forget_before(forget)) {
                 tracing::warn!("{}", e.line());
             }

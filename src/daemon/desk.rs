@@ -138,7 +138,7 @@ impl Front {
             Arc::clone(&self.ground.history),
             history::Entry::action(self.ground.clock.now(), word, name, &by.to_string(), text),
         );
-        blocking(move || history.event(entry)).await
+        blocking(move || pausing::did(&history, entry)).await
     }
 }
 

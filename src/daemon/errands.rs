@@ -9,6 +9,7 @@ use crate::config::Database;
 use crate::control::{Ended, Handle};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Entry, NewRun};
+use crate::job::pausing::did;
 use crate::model::{Name, Outcome, RunId};
 
 impl Core {
@@ -68,7 +69,7 @@ impl Core {
     pub(super) fn cancel(&mut self, name: &Name, by: &str) -> Result<Option<Watch>> {
         let now = self.now();
         if let Some(running) = self.running.get_mut(name) {
-            self.ground.history.event(Entry::cancel(now, name, &running.run, by))?;
+            did(&self.ground.history, Entry::cancel(now, name, &running.run, by))?;
             running.cancelled = Some(by.to_owned());
             running.cancel.cancel();
             return Ok(Some(running.told.watch(name)));
@@ -117,7 +118,7 @@ impl Core {
             },
             None,
         )?;
-        history.event(Entry::cancel(self.now(), name, &run, by))?;
+        did(history, Entry::cancel(self.now(), name, &run, by))?;
         history.finish(&run, Ending::of(&error))?;
         tracing::warn!("{name}: {}", error.line());
         let watch = told.watch(name);

@@ -91,11 +91,11 @@ fn level(event: Event) -> Level {
 /// `ok: 84 tables, 12,402 rows, 1.2 GiB (350 MiB stored) in 2m 03s`
 fn ending(run: &Run, figures: Option<&str>, again: Option<SignedDuration>) -> String {
     let length = run.ended.map_or_else(String::new, |ended| took(ended.duration_since(run.started)));
+    let notes: String = run.notes.iter().map(|note| format!("; {note}")).collect();
     if run.outcome == Some(Outcome::Succeeded) {
         let what = if run.kind == RunKind::Backup { "ok".into() } else { format!("{} ok", run.kind) };
         let figures = figures.map(str::to_owned).or_else(|| run.plain_bytes.map(|bytes| Size(bytes).to_string()));
         let figures = figures.map_or_else(String::new, |figures| format!(": {figures}"));
-        let notes: String = run.notes.iter().map(|note| format!("; {note}")).collect();
         return format!("{what}{figures} in {length}{notes}");
     }
     let outcome = run.outcome.map_or("ended", Outcome::as_str);
@@ -104,6 +104,10 @@ fn ending(run: &Run, figures: Option<&str>, again: Option<SignedDuration>) -> St
         // The error begins with what failed, for those who read nothing but it.
         let said = format!("{} of {} failed: ", run.kind, run.database);
         text.push_str(&format!(": {}", error.strip_prefix(&said).unwrap_or(error)));
+    }
+    // Who cancelled it.
+    if run.outcome == Some(Outcome::Interrupted) {
+        text.push_str(&notes);
     }
     if let Some(again) = again {
         text.push_str(&format!("; again in {}", took(again)));

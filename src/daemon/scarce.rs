@@ -81,7 +81,7 @@ impl Spaces {
 
 /// That there is room again, for the history.
 pub(super) fn again(at: Timestamp, destination: &Name, text: String) -> Entry {
-    Entry { notice: Some(json!({ "destination": destination })), ..Entry::action(at, AGAIN, None, "the daemon", text) }
+    Entry { notice: Some(json!({ "destination": destination })), ..Entry::by_itself(at, AGAIN, text) }
 }
 
 /// The destination that an event is about.

@@ -9,6 +9,7 @@ mod condition;
 mod damage;
 mod databases;
 mod events;
+mod follow;
 mod forget;
 pub mod lock;
 mod open;
@@ -22,7 +23,8 @@ mod write;
 
 pub use condition::{Condition, Hold, LastDue, Newest, Pause, PausedBy};
 pub use damage::Damage;
-pub use events::{Entry, EventFilter};
+pub use events::{Action, ActionFilter, Entry, EventFilter};
+pub use follow::{Item, Seen};
 pub use lock::Lock;
 pub use read::{Filter, Reader};
 pub use record::{Ending, Level, Line, NewRun, Phase, Run};

@@ -87,6 +87,9 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX events_by_time ON events (at, n);
     CREATE INDEX events_by_database ON events (database, at, n);",
+    // 4: what people did is found among what happened by itself
+    "UPDATE events SET who = NULL WHERE word IN ('daily', 'space-again');
+    CREATE INDEX events_by_somebody ON events (at, n) WHERE who IS NOT NULL;",
 ];
 
 /// What a file says about itself, read without changing it.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tracing::Level;
 
 use super::Context;
 use super::failures::{Rules, USUAL, after_run, forget, measure};
@@ -10,8 +11,27 @@ use super::recorded::beside;
 use super::standing::fingerprint;
 use crate::config::Database;
 use crate::error::{Error, Result};
-use crate::history::{Condition, Entry, History, Hold, Level, Pause, PausedBy, Reader};
-use crate::model::{BackupType, Name, Notice, RunId};
+use crate::history::{self, Condition, Entry, History, Hold, Pause, PausedBy, Reader};
+use crate::model::journal::Fields;
+use crate::model::{BackupType, Moment, Name, Notice, RunId};
+
+/// Records what somebody did, and says it in the journal.
+///
+/// # Errors
+/// It cannot be recorded.
+pub fn did(history: &History, entry: Entry) -> Result<()> {
+    let Entry { word, database, run, who, text, .. } = entry.clone();
+    history.event(entry)?;
+    let who = who.unwrap_or_default();
+    let fields = Fields {
+        database: database.as_ref().map(Name::as_str),
+        run: run.as_ref().map(RunId::as_str),
+        user: Some(&who),
+        ..Fields::of(Moment::Action)
+    };
+    fields.say(Level::INFO, &format!("{word} by {who}: {text}"));
+    Ok(())
+}
 
 /// Pauses a database: nothing of it starts by itself until [`resume`]. Gives what was done, for people.
 ///
@@ -39,7 +59,7 @@ pub fn pause(history: &History, name: &Name, who: &str, why: Option<&str>, now: 
         Some(why) => format!("{text}: {why}"),
         None => text.clone(),
     };
-    history.event(Entry::action(now, "pause", Some(name), who, told))?;
+    did(history, Entry::action(now, "pause", Some(name), who, told))?;
     Ok(text)
 }
 
@@ -56,7 +76,7 @@ pub fn resume(history: &History, name: &Name, who: &str, now: Timestamp) -> Resu
         Some(Pause { by: PausedBy::Operator(by), .. }) => format!("resumed; it was paused by {by}"),
         None => "was not paused".to_owned(),
     })?;
-    history.event(Entry::action(now, "resume", Some(name), who, text.as_str()))?;
+    did(history, Entry::action(now, "resume", Some(name), who, text.as_str()))?;
     Ok(text)
 }
 
@@ -78,7 +98,7 @@ pub fn reset_failed(history: &History, name: &Name, who: &str, now: Timestamp) -
             None => done,
         }
     })?;
-    history.event(Entry::action(now, "reset-failed", Some(name), who, text.as_str()))?;
+    did(history, Entry::action(now, "reset-failed", Some(name), who, text.as_str()))?;
     Ok(text)
 }
 
@@ -121,7 +141,7 @@ pub fn accept_size(history: &History, name: &Name, who: &str, now: Timestamp) ->
     })?;
     if let Some(hold) = &lifted {
         let text = format!("the size of {} is accepted, retention goes on", hold.backup);
-        history.event(Entry::action(now, "accept-size", Some(name), who, text))?;
+        did(history, Entry::action(now, "accept-size", Some(name), who, text))?;
     }
     Ok(lifted.is_some())
 }
@@ -145,7 +165,7 @@ pub(super) fn conclude(context: &Context, database: &Arc<Database>, run: &RunId)
     if let Err(e) = &noted {
         let what =
             format!("cannot note what the run means for {}; old backups stay until one can be noted", database.name);
-        beside(context, run, Level::Error, &Error::failed(what).because(e.line()));
+        beside(context, run, history::Level::Error, &Error::failed(what).because(e.line()));
     }
     noted.is_ok()
 }

@@ -51,6 +51,8 @@ words! {
         ConfigAccepted = "config-accepted",
         /// The files ask for something that is not done.
         ConfigWarning = "config-warning",
+        /// Somebody did something, besides asking for a run.
+        Action = "action",
         /// A run started.
         RunStarted = "run-started",
         /// An attempt failed, and there will be another.
@@ -93,6 +95,7 @@ impl Moment {
             Self::DaemonStopping => "8c0ea139ad7249a5873811509ba20494",
             Self::ConfigAccepted => "55f9740722c64077a8f8e3423d08cca1",
             Self::ConfigWarning => "ded6a8e73ef940f5a5c9f61c025ca71c",
+            Self::Action => "28228fb179f347849587d3aeb71f69d9",
             Self::RunStarted => "9927cddbb9d14330aa3eae5babe51e85",
             Self::RunAgain => "84f16a7219be448995bcf88a9899fd31",
             Self::RunInterrupted => "da531e7b0f754aa9bdb55824db1ba683",

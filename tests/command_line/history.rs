@@ -72,7 +72,7 @@ fn history_shows_who_when_how_long_how_big_and_how_it_ended() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines.len(), 3, "{out}");
-    assert!(lines[0].starts_with("RUN  ") && lines[0].ends_with("ERROR"), "{out}");
+    assert!(lines[0].starts_with("RUN  ") && lines[0].ends_with("TEXT"), "{out}");
     let failed = ["db1-", "blog", "backup", "failed", "root", "cannot reach db1: connection refused"];
     let succeeded = ["db1-", "shop", "backup", "5.0 MiB", "succeeded", "root"];
     assert!(failed.iter().all(|word| lines[1].contains(word)), "{out}");
@@ -169,7 +169,10 @@ fn nothing_recorded_is_no_failure() {
     let dir = tempfile::tempdir().unwrap();
     let ask = |args: &[&str]| said(qbackd(args).env("STATE_DIRECTORY", dir.path().join("absent")));
     assert_eq!(ask(&["history"]), (Some(0), String::new(), "no run is recorded yet\n".into()));
-    assert_eq!(ask(&["history", "--json"]), (Some(0), "{\n  \"runs\": []\n}\n".into(), String::new()));
+    assert_eq!(
+        ask(&["history", "--json"]),
+        (Some(0), "{\n  \"runs\": [],\n  \"actions\": []\n}\n".into(), String::new())
+    );
     assert!(!dir.path().join("absent").exists());
 }
 

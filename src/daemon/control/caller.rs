@@ -89,10 +89,15 @@ impl Caller {
     /// # Errors
     /// They may not.
     pub fn may_any(&self, what: &str) -> Result<()> {
-        match self.plan.databases.keys().any(|name| self.may(name).is_ok()) {
-            true => Ok(()),
-            false => self.may_all(what),
+        match self.own().next() {
+            Some(_) => Ok(()),
+            None => self.may_all(what),
         }
+    }
+
+    /// The databases that they may act on.
+    pub fn own(&self) -> impl Iterator<Item = &Name> {
+        self.plan.databases.keys().filter(|name| self.may(name).is_ok())
     }
 
     /// Whether they may see the status of this database.
@@ -109,7 +114,7 @@ impl Caller {
             return Ok(());
         }
         databases.iter().try_for_each(|name| self.may(name))?;
-        if databases.is_empty() && !self.plan.databases.keys().any(|name| self.may(name).is_ok()) {
+        if databases.is_empty() && self.own().next().is_none() {
             return Err(Error::new(Kind::NotPermitted, format!("{self} may not see the status"))
                 .because("`[daemon] status` is \"owners\"")
                 .hint(format!("members of the group `{ADMINS}` may, and of the `owner` of a database")));

@@ -12,11 +12,11 @@ use crate::config::Plan;
 use crate::control::wire::{Backup, Changed, Delete, Document, Ended, Pause, Prune, Reload, Restore, Started};
 use crate::control::{self, History, Status};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Line, Run};
+use crate::history::{Action, Line, Run};
 use crate::model::{Name, Progress, RunId};
 
-/// A run, or a line of one.
-pub type Entry = control::Entry<Run, Line>;
+/// A run, what somebody did, or a line of a run.
+pub type Entry = control::Entry<Run, Action, Line>;
 
 /// What the loop of the daemon does for callers.
 ///
@@ -62,7 +62,7 @@ pub trait Desk: Send + Sync + 'static {
     /// The status of these databases; none: of all. The server leaves out those that the caller may not see.
     async fn status(&self, names: &[Name]) -> Result<Status>;
 
-    /// Runs of the history, oldest first, and what is added to them. The stream ends when the receiver is dropped.
+    /// Runs of the history and what people did among them, oldest first, and what is added to them. The stream ends when the receiver is dropped.
     async fn history(&self, ask: History, by: &Caller) -> Result<mpsc::Receiver<Result<Entry>>>;
 
     /// Applies retention, or explains it; as `qbackd prune --json` prints it.
