@@ -14,6 +14,7 @@ use super::chronicle;
 use super::control::{Caller, Desk, Entry, Watch};
 use super::core::{Core, Message};
 use super::ground::Ground;
+use super::journal;
 use super::metrics::{self, Figures};
 use super::reload::preview;
 use super::runs::{self, Errand};
@@ -275,7 +276,14 @@ impl Desk for Front {
             };
             prune_each(&context, &databases, act).await
         });
-        document(done.await.map_err(|_| Error::failed("retention panicked"))?)
+        let done = done.await.map_err(|_| Error::failed("retention panicked"))?;
+        let each = done.databases.iter().filter(|_| !done.dry_run);
+        for (database, at) in each.flat_map(|of| of.destinations.iter().map(|at| (&of.database, at))) {
+            if let Some(why) = &at.failure {
+                journal::not_deleted(database, at.destination.as_str(), why);
+            }
+        }
+        document(done)
     }
 
     async fn delete(&self, ask: Delete, by: &Caller) -> Result<Document> {
@@ -294,7 +302,15 @@ impl Desk for Front {
             return document(planned.told());
         }
         // What was asked for is done also if the caller goes away.
-        let done = tokio::spawn(async move { delete::delete(&context, planned).await }).await;
+        let (database, place) = (planned.at.database.clone(), planned.place().to_owned());
+        let done = tokio::spawn(async move {
+            let done = delete::delete(&context, planned).await;
+            if let Err(e) = &done {
+                journal::not_deleted(&database, &place, &e.line());
+            }
+            done
+        });
+        let done = done.await;
         document(done.unwrap_or_else(|_| Err(Error::failed("the deletion panicked")))?)
     }
 

@@ -53,6 +53,13 @@ pub(super) fn run_ended(run: &Run, figures: Option<&str>, again: Option<SignedDu
     fields.say(level, &ending(run, figures, again));
 }
 
+/// Says that backups which should go stay at a destination.
+pub(super) fn not_deleted(database: &Name, destination: &str, why: &str) {
+    let fields =
+        Fields { database: Some(database.as_str()), destination: Some(destination), ..Fields::of(Moment::NotDeleted) };
+    fields.say(Level::WARN, &format!("old backups stay at {destination}: {why}"));
+}
+
 /// Names what the files ask for and what is not done, a line each: at every load, whoever asked for it.
 pub(super) fn config_warnings(warnings: &Report) {
     warnings.lines().for_each(|(_, line)| Fields::of(Moment::ConfigWarning).say(Level::WARN, &line));

@@ -104,8 +104,10 @@ impl Core {
                     done.map(|done| Done::Restored(Box::new(done)))
                 }
                 Errand::Prune => prune(&context, &work, Act::Delete).await.map(|pruned| {
-                    for error in pruned.into_failures() {
-                        tracing::warn!("{}: old backups stay: {}", work.name, error.line());
+                    for at in pruned.destinations {
+                        if let Some(error) = at.failure {
+                            journal::not_deleted(&work.name, at.destination.as_str(), &error.line());
+                        }
                     }
                     Done::Pruned
                 }),

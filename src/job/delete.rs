@@ -1,11 +1,14 @@
 //! Deleting backups: one by hand, and how any is deleted: manifest first, data after, as a run of its own.
 
+use tracing::Level;
+
 use super::recorded::{Account, recorded};
 use super::{Context, Place, Wanted};
 use crate::control::{Deleted, ToDelete};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Ending, Lock, NewRun, lock};
-use crate::model::{BackupRef, Outcome, RunKind};
+use crate::model::journal::Fields;
+use crate::model::{BackupRef, Moment, Outcome, RunId, RunKind, Size};
 use crate::repository::{Listing, Plain, Repository};
 
 /// A deletion that was planned and can be done.
@@ -138,8 +141,9 @@ pub(super) async fn remove(
     gone: Gone,
     lock: &Lock,
 ) -> Result<()> {
+    let run = RunId::new(context.clock.now(), &context.host);
     let new = NewRun {
-        id: None,
+        id: Some(run.clone()),
         kind,
         database: gone.at.database.clone(),
         destinations: vec![repository.label().to_owned()],
@@ -152,5 +156,17 @@ pub(super) async fn remove(
         repository.delete(&gone.at).await.map_err(|e| e.during(format!("cannot delete {}", gone.at)))?;
         Ok(gone)
     });
-    deleted.await.map(drop)
+    let gone = deleted.await?;
+    let size = gone.stored_bytes.map_or_else(String::new, |bytes| format!(", {}", Size(bytes)));
+    let notes: String = gone.notes.iter().map(|note| format!("; {note}")).collect();
+    let (by, label) = (&context.initiated_by, repository.label());
+    let fields = Fields {
+        database: Some(gone.at.database.as_str()),
+        run: Some(run.as_str()),
+        backup: Some(gone.at.id.to_string()),
+        destination: Some(label),
+        ..Fields::of(Moment::Deleted)
+    };
+    fields.say(Level::INFO, &format!("deleted {} at {label}{size}, asked for by {by}{notes}", gone.at.id));
+    Ok(())
 }

@@ -290,7 +290,6 @@ impl There<'_> {
         let repository = self.context.repository(&self.destination.name, Access::Write)?;
         let at = BackupRef { database: self.database.name.clone(), id: decision.id.clone() };
         let notes = decision.reasons.iter().map(ToString::to_string).collect();
-        tracing::info!("{at}: deleting it from {}: no rule keeps it", self.destination.name);
         let gone = Gone { at, stored_bytes: Some(decision.stored_bytes), notes };
         remove(self.context, &repository, RunKind::Prune, gone, lock).await
     }

@@ -53,6 +53,10 @@ words! {
         ConfigWarning = "config-warning",
         /// Somebody did something, besides asking for a run.
         Action = "action",
+        /// A backup was deleted: no rule keeps it, or somebody asked for it.
+        Deleted = "deleted",
+        /// Backups that should go stay.
+        NotDeleted = "not-deleted",
         /// A run started.
         RunStarted = "run-started",
         /// An attempt failed, and there will be another.
@@ -96,6 +100,8 @@ impl Moment {
             Self::ConfigAccepted => "55f9740722c64077a8f8e3423d08cca1",
             Self::ConfigWarning => "ded6a8e73ef940f5a5c9f61c025ca71c",
             Self::Action => "28228fb179f347849587d3aeb71f69d9",
+            Self::Deleted => "361159dc82f14f37baf06d1442a62984",
+            Self::NotDeleted => "e97275d881c849778779ad7752867cff",
             Self::RunStarted => "9927cddbb9d14330aa3eae5babe51e85",
             Self::RunAgain => "84f16a7219be448995bcf88a9899fd31",
             Self::RunInterrupted => "da531e7b0f754aa9bdb55824db1ba683",

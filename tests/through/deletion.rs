@@ -58,6 +58,8 @@ fn prune_explains_asks_and_deletes_and_the_runs_are_the_callers() {
     assert!(said.contains(&format!("deleted {} at local, ", made[0])) && said.contains("1 backup deleted, "), "{said}");
     assert_eq!(bench.listed(), made[1..]);
     assert_eq!(bench.runs("prune")[0]["initiated_by"], "root (uid 0)");
+    let line = daemon.says(&format!("shop: deleted {} at local, ", made[0].trim_start_matches("shop/")));
+    assert!(line.ends_with(" B, asked for by root (uid 0); no rule keeps it"), "{line}");
 }
 
 #[test]
@@ -82,6 +84,9 @@ fn a_destination_that_cannot_be_read_fails_prune_as_it_does_alone() {
     std::fs::write(bench.folder(&made[2]).join("manifest.json"), "{").unwrap();
     let said = bench.fails(1, &["prune", "shop", "--yes"]);
     assert!(said.contains("nothing is deleted at local"), "{said}");
+    let line = daemon.says("shop: old backups stay at local: nothing is deleted at local: ");
+    assert!(line.contains("WARN"), "{line}");
+    bench.fails(1, &["prune", "shop", "--dry-run"]);
     assert!(bench.folder(&made[0]).exists());
 }
 
@@ -90,7 +95,7 @@ fn delete_shows_what_goes_and_deletes_it_where_it_was_shown() {
     let bench = quick();
     let second = "[destination.second]\nservice = \"fs\"\nroot = \"$HERE/second\"\nmin_free = \"0%\"\n\n[encryption";
     bench.edit("[encryption", &second.replace("$HERE", bench.path("").to_str().unwrap()));
-    let _daemon = Daemon::start(&bench);
+    let daemon = Daemon::start(&bench);
     bench.ok(&["backup", "shop"]);
     bench.ok(&["backup", "shop", "--to", "second"]);
     let made = bench.listed();
@@ -106,6 +111,10 @@ fn delete_shows_what_goes_and_deletes_it_where_it_was_shown() {
     let document = bench.json(&["delete", &made[0], "--yes"]);
     assert_eq!(document["deleted"], made[0].as_str());
     assert!(document["stored_bytes"].as_u64().unwrap() > 0);
+    for (id, at) in [(&made[1], "second"), (&made[0], "local")] {
+        let line = daemon.says(&format!("shop: deleted {} at {at}, ", id.trim_start_matches("shop/")));
+        assert!(line.ends_with(" B, asked for by root (uid 0)"), "{line}");
+    }
     let runs = bench.runs("delete");
     assert_eq!((runs.len(), &runs[0]["initiated_by"]), (2, &"root (uid 0)".into()));
 }
