@@ -79,7 +79,7 @@ impl Alarms {
             if standing::edited(&mut known.condition, &tables) {
                 let told = self.ground.history.amend(name, move |condition| standing::edited(condition, &tables));
                 self.noted(told.map(drop));
-                tracing::info!("{name}: it was paused after failures; its tables were edited, so it goes on");
+                journal::pause_ended(name);
             }
         }
     }

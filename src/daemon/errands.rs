@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::control::Watch;
 use super::core::Core;
+use super::journal;
 use super::runs::{Errand, Ticket, Told, Wanted};
 use crate::config::Database;
 use crate::control::{Ended, Handle};
@@ -120,7 +121,7 @@ impl Core {
         )?;
         did(history, Entry::cancel(self.now(), name, &run, by))?;
         history.finish(&run, Ending::of(&error))?;
-        tracing::warn!("{name}: {}", error.line());
+        journal::run_ended(&history.read().run(run.as_str())?, None, None);
         let watch = told.watch(name);
         let ended = Ended { error: Some((&error).into()), ..Ended::new(Outcome::Interrupted) };
         told.stage.send_modify(|stage| stage.ended = Some(ended));

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use tracing::Level;
 
 use crate::config::Report;
-use crate::history::Run;
+use crate::history::{Damage, Run};
 use crate::model::figures::took;
 use crate::model::journal::Fields;
 use crate::model::{Event, Moment, Name, Notice, Outcome, RunId, RunKind, Size};
@@ -51,6 +51,18 @@ pub(super) fn run_ended(run: &Run, figures: Option<&str>, again: Option<SignedDu
         ..fields
     };
     fields.say(level, &ending(run, figures, again));
+}
+
+/// Says that an edit of its tables ended the pause of a database that failed.
+pub(super) fn pause_ended(database: &Name) {
+    let fields = Fields { database: Some(database.as_str()), ..Fields::of(Moment::PauseEnded) };
+    fields.say(Level::INFO, "it was paused after failures; its tables were edited, so it goes on");
+}
+
+/// Says that the history had to be begun anew.
+pub(super) fn history_damaged(damage: &Damage) {
+    let text = format!("the history was damaged ({}) and is now {}", damage.why, damage.moved_to.display());
+    Fields::of(Moment::HistoryDamaged).say(Level::ERROR, &text);
 }
 
 /// Says that backups which should go stay at a destination.

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use tracing::Level;
+
 use super::core::{Core, Message};
 use super::scarce::{Change, again};
 use crate::config::{Destination, Plan};
-use crate::model::{Event, Name, Notice};
+use crate::model::journal::Fields;
+use crate::model::{Event, Moment, Name, Notice};
 use crate::notify::NotifyRule;
 use crate::store::{self, Space};
 
@@ -43,7 +46,8 @@ impl Core {
                 self.alarms.tell_those(&self.plan, &rules_at(&self.plan, name), &notice);
             }
             Some(Change::Again(text)) => {
-                tracing::info!("{text}");
+                let fields = Fields { destination: Some(name.as_str()), ..Fields::of(Moment::SpaceAgain) };
+                fields.say(Level::INFO, &text);
                 self.alarms.noted(self.ground.history.event(again(self.now(), name, text)));
             }
             None => {}

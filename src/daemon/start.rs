@@ -134,7 +134,7 @@ fn ground(config: &Path, state: &Arc<StateDir>) -> Result<Ground> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let (history, damage) = History::open(Arc::clone(state), &host, clock.clone())?;
     if let Some(damage) = damage {
-        tracing::error!("the history was damaged ({}) and is now {}", damage.why, damage.moved_to.display());
+        journal::history_damaged(&damage);
     }
     Ok(Ground {
         config: config.to_owned(),

@@ -10,9 +10,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 use crate::error::DEFECT;
-use crate::model::Timespan;
+use crate::model::journal::Fields;
+use crate::model::{Moment, Timespan};
 
 /// The pause before a part is started again for the first time; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -37,7 +39,8 @@ pub(super) async fn supervise(name: &'static str, stop: CancellationToken, start
             pause = FIRST_PAUSE;
         }
         let how = if ended.is_err() { "panicked" } else { "ended" };
-        tracing::error!("{name} {how} and is started again in {}: {DEFECT}", Timespan(pause));
+        let text = format!("{name} {how} and is started again in {}: {DEFECT}", Timespan(pause));
+        Fields::of(Moment::PartRestarted).say(Level::ERROR, &text);
         if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
         }

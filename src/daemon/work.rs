@@ -140,7 +140,7 @@ impl Core {
         {
             let said = format!("cancelled by {who}");
             if let Err(e) = self.ground.history.note(&running.run, said.as_str()) {
-                tracing::warn!("{name}: {}", e.line());
+                tracing::warn!(QBACKD_DATABASE = name.as_str(), "{name}: {}", e.line());
             }
             told.warnings.push(said);
         }
@@ -162,7 +162,7 @@ impl Core {
                 }
             }
             (Err(_), Err(e)) => self.without_record(&running, e, again.map(|at| at.duration_since(now))),
-            (Err(e), Ok(_)) => tracing::error!("{name}: {}", e.line()),
+            (Err(e), Ok(_)) => tracing::error!(QBACKD_DATABASE = name.as_str(), "{name}: {}", e.line()),
         }
         running.told.stage.send_modify(|stage| stage.ended = Some(told));
         // Only a success ends a pause here: it made up for what was due before it.
@@ -181,11 +181,13 @@ impl Core {
     fn without_record(&mut self, running: &Running, error: &Error, again: Option<SignedDuration>) {
         let (name, line) = (&running.database.name, error.line());
         match (again, running.what) {
-            (Some(again), _) => tracing::warn!("{name}: {line}; again in {}", took(again)),
+            (Some(again), _) => {
+                tracing::warn!(QBACKD_DATABASE = name.as_str(), "{name}: {line}; again in {}", took(again));
+            }
             (None, What::Backup(_)) if !matches!(error.kind(), Kind::TryAgain | Kind::Interrupted) => {
                 self.alarms.not_begun(&self.plan, &running.database, error, self.now());
             }
-            (None, _) => tracing::warn!("{name}: {line}"),
+            (None, _) => tracing::warn!(QBACKD_DATABASE = name.as_str(), "{name}: {line}"),
         }
         self.refused.push_back(running.told.watch(name));
         if self.refused.len() > REFUSED {

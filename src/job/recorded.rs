@@ -8,7 +8,8 @@ use futures::FutureExt;
 use super::{Context, Place, Wanted};
 use crate::error::{DEFECT, Error, Kind, Result};
 use crate::history::{Ending, Level, Lock, NewRun};
-use crate::model::{Outcome, RunId, RunKind, Step};
+use crate::model::journal::Fields;
+use crate::model::{Moment, Outcome, RunId, RunKind, Step};
 
 /// What a job leaves in the history when it succeeds.
 pub trait Account {
@@ -71,7 +72,13 @@ pub(super) fn end<T: Account>(context: &Context, run: &RunId, result: Result<T>)
 /// run, and a warning.
 pub(super) fn beside(context: &Context, run: &RunId, level: Level, error: &Error) {
     context.history.line(run, level, error.to_string());
-    tracing::warn!("run {run}: {}", error.line());
+    let known = context.history.read().run(run.as_str()).ok();
+    let fields = Fields {
+        database: known.as_ref().map(|run| run.database.as_str()),
+        run: Some(run.as_str()),
+        ..Fields::of(Moment::RunWarning)
+    };
+    fields.say(tracing::Level::WARN, &error.line());
     if let Err(e) = context.history.note(run, error.line()) {
         tracing::warn!("{}", e.line());
     }

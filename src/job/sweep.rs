@@ -31,9 +31,18 @@ pub async fn recover(context: &Context, lock: Option<&Lock>) -> Result<Vec<Run>>
                 }
             };
             match swept.await {
-                Ok(true) => tracing::info!("{at}: removed from {destination} what an interrupted run had left"),
+                Ok(true) => tracing::info!(
+                    QBACKD_DATABASE = at.database.as_str(),
+                    QBACKD_RUN = run.id.as_str(),
+                    "{at}: removed from {destination} what an interrupted run had left"
+                ),
                 Ok(false) => {}
-                Err(e) => tracing::warn!("{at}: what an interrupted run left at {destination} stays: {}", e.line()),
+                Err(e) => tracing::warn!(
+                    QBACKD_DATABASE = at.database.as_str(),
+                    QBACKD_RUN = run.id.as_str(),
+                    "{at}: what an interrupted run left at {destination} stays: {}",
+                    e.line()
+                ),
             }
         }
     }

@@ -57,6 +57,20 @@ words! {
         Deleted = "deleted",
         /// Backups that should go stay.
         NotDeleted = "not-deleted",
+        /// Something beside the work of a run went wrong.
+        RunWarning = "run-warning",
+        /// An edit ended a pause by failures.
+        PauseEnded = "pause-ended",
+        /// A destination has room again.
+        SpaceAgain = "space-again",
+        /// A notifier cannot deliver.
+        NotifierFails = "notifier-fails",
+        /// A notifier that failed delivers again.
+        NotifierWorks = "notifier-works",
+        /// A part of the daemon died of a defect and is started again.
+        PartRestarted = "part-restarted",
+        /// The history was damaged and is begun anew.
+        HistoryDamaged = "history-damaged",
         /// A run started.
         RunStarted = "run-started",
         /// An attempt failed, and there will be another.
@@ -102,6 +116,13 @@ impl Moment {
             Self::Action => "28228fb179f347849587d3aeb71f69d9",
             Self::Deleted => "361159dc82f14f37baf06d1442a62984",
             Self::NotDeleted => "e97275d881c849778779ad7752867cff",
+            Self::RunWarning => "bb5a56c2614f4afdb267b2ad55d7fedb",
+            Self::PauseEnded => "16de5f53864047f8af3b6e725cd87f7f",
+            Self::SpaceAgain => "a8e197cd15164cdea7d8c958ea15fa26",
+            Self::NotifierFails => "b2ae8552514f4a608f351c3c715a818e",
+            Self::NotifierWorks => "f4dc6a6b16da4e8ca22cf22c50a2f107",
+            Self::PartRestarted => "01ce31d0a83b4f4b9e5e7a51f50a976b",
+            Self::HistoryDamaged => "17d2c26071c14421ae1fe3fb0dd22a56",
             Self::RunStarted => "9927cddbb9d14330aa3eae5babe51e85",
             Self::RunAgain => "84f16a7219be448995bcf88a9899fd31",
             Self::RunInterrupted => "da531e7b0f754aa9bdb55824db1ba683",

@@ -11,11 +11,13 @@ use serde::Serialize;
 use tokio::sync::Notify as Bell;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Level;
 
 use super::message::Message;
 use super::options::Notify;
 use crate::error::Result;
-use crate::model::{Clock, Name, Notice};
+use crate::model::journal::Fields;
+use crate::model::{Clock, Moment, Name, Notice};
 
 /// How many messages wait for one notifier at most; the oldest goes for a new one.
 const QUEUE: usize = 100;
@@ -298,7 +300,8 @@ impl Queue {
         state.last_error = None;
         if let Some(since) = state.failing_since.take() {
             drop(state);
-            tracing::info!("notifier {} works again; it failed since {since:.0}", self.name);
+            let text = format!("notifier {} works again; it failed since {since:.0}", self.name);
+            Fields::of(Moment::NotifierWorks).say(Level::INFO, &text);
         }
     }
 
@@ -320,7 +323,7 @@ impl Queue {
         }
         drop(state);
         if first {
-            tracing::warn!("{why}; trying again until it works");
+            Fields::of(Moment::NotifierFails).say(Level::WARN, &format!("{why}; trying again until it works"));
         }
         if given_up > 0 {
             tracing::warn!("notifier {}: a message was given up after a day, {given_up} by now", self.name);

@@ -175,7 +175,12 @@ impl Draft for PlainDraft {
             let _ = pipeline.await;
         }
         if let Err(e) = super::sweep::remove_unpublished(&self.store, &self.at).await {
-            tracing::warn!("{}: what the failed run left could not be removed now: {}", self.at, e.line());
+            tracing::warn!(
+                QBACKD_DATABASE = self.at.database.as_str(),
+                "{}: what the failed run left could not be removed now: {}",
+                self.at,
+                e.line()
+            );
         }
     }
 }

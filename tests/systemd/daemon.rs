@@ -119,6 +119,36 @@ fn it_is_ready_when_start_returns_and_says_how_runs_end() {
 }
 
 #[test]
+fn what_people_do_and_what_is_deleted_is_found_by_its_fields_and_explained() {
+    let machine = configured(
+        &CONFIGURATION.replace(
+            "\"nightly\"\n\n[database.blog]",
+            "\"nightly\"\nhooks.after_backup = \"exit 9\"\n\n[database.blog]",
+        ),
+        "",
+    );
+    machine.run(&["systemctl", "start", "qbackd"]);
+    let good = line(&machine, &["QBACKD_DATABASE=shop", "QBACKD_EVENT=succeeded"]);
+    let warned = line(&machine, &["QBACKD_DATABASE=shop", "QBACKD_EVENT=run-warning"]);
+    assert_eq!((&warned["QBACKD_RUN"], &warned["PRIORITY"]), (&good["QBACKD_RUN"], &"4".into()));
+    machine.run(&["qbackd", "pause", "shop", "--reason", "moving"]);
+    let paused = line(&machine, &["QBACKD_EVENT=action", "QBACKD_USER=root (uid 0)", "QBACKD_DATABASE=shop"]);
+    assert_eq!(
+        (&paused["MESSAGE_ID"], &paused["MESSAGE"]),
+        (&Moment::Action.message_id().into(), &"shop: pause by root (uid 0): paused: moving".into())
+    );
+    machine.run(&["qbackd", "delete", "shop@latest", "--yes"]);
+    let deleted = line(&machine, &["QBACKD_DATABASE=shop", "QBACKD_EVENT=deleted"]);
+    assert_eq!(
+        (&deleted["QBACKD_BACKUP"], &deleted["QBACKD_DESTINATION"], &deleted["PRIORITY"]),
+        (&good["QBACKD_BACKUP"], &"local".into(), &"6".into())
+    );
+    machine.run(&["qbackd", "history", deleted["QBACKD_RUN"].as_str().unwrap()]);
+    let explained = machine.run(&["journalctl", "--no-pager", "-x", "QBACKD_EVENT=action"]);
+    assert!(explained.contains("Subject: root (uid 0) acted on qbackd"), "{explained}");
+}
+
+#[test]
 fn a_reload_of_a_bad_file_fails_where_it_is_typed_and_changes_nothing() {
     let machine = configured(CONFIGURATION, "");
     machine.run(&["systemctl", "start", "qbackd"]);
