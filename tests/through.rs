@@ -8,6 +8,7 @@ mod deletion;
 mod harm;
 mod look;
 mod permissions;
+mod progress;
 mod recorded;
 mod restore;
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use super::agenda::Agenda;
 use super::alarms::Alarms;
@@ -28,6 +28,8 @@ use crate::schedule;
 
 /// How often everything is looked over: what the timer lost, what grew stale, what is to be done daily.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often the status says how far runs are, while there are any.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// Something that happened.
 pub(super) enum Message {
@@ -143,6 +145,8 @@ impl Core {
                 Some(message) = self.inbox.recv() => self.handle(message),
                 _ = sweep.tick() => self.sweep(),
                 () = beat(&mut pulse) => self.service.alive(),
+                // What it says is told at the head of the loop.
+                () = sleep(PROGRESS), if !self.running.is_empty() => {}
                 () = grace => self.cancel_all("the grace of the shutdown is over"),
             }
         }

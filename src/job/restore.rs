@@ -361,11 +361,13 @@ async fn restore_now(context: &Context, planned: Planned, at: &BackupRef) -> Res
     let Planned { chain, repository, reader, engine, request, work, progress, .. } = &planned;
     let plain_bytes = chain.iter().map(Manifest::plain_bytes).sum();
     let restored = within(Limits::NONE, &context.cancel, &work.cancel, progress, async {
+        progress.expect(plain_bytes);
         if !planned.plan.atomic {
+            // All of it is read twice.
+            progress.expect(plain_bytes);
             prove_stored(repository, &chain[..chain.len() - 1], progress).await?;
             planned.read_all().await?;
         }
-        progress.expect(plain_bytes);
         progress.phase("restoring");
         let restored = engine.restore(reader.source(), request, work).await;
         // What the engine says of a stream that broke is only the echo of why it broke.

@@ -69,7 +69,7 @@ async fn runs(history: &History, count: usize) -> (Vec<Run>, Duration) {
             }
         }
         assert!(really.elapsed() < Duration::from_secs(60), "it never comes; there are {runs:#?}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(500)).await;
     }
 }
 
