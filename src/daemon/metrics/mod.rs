@@ -113,3 +113,30 @@ async fn look(source: &dyn Source) -> Result<Figures, String> {
         Err(_) => Err(format!("the daemon did not answer within {} s\n", ANSWER.as_secs())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A loop that hangs: whoever asks it waits.
+    struct Hung;
+
+    #[async_trait]
+    impl Source for Hung {
+        async fn figures(&self) -> Result<Figures> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_hangs_makes_the_daemon_ill() {
+        let hung: Arc<dyn Source> = Arc::new(Hung);
+        let begun = tokio::time::Instant::now();
+        let health = timeout(ANSWER * 2, healthz(State(Arc::clone(&hung)))).await.unwrap().unwrap();
+        assert_eq!((health.status(), begun.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, ANSWER));
+        let said = axum::body::to_bytes(health.into_body(), 1000).await.unwrap();
+        assert_eq!(said, "the daemon did not answer within 10 s\n");
+        let page = timeout(ANSWER * 2, metrics(State(hung))).await.unwrap();
+        assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
