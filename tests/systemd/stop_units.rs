@@ -118,13 +118,60 @@ fn under_the_unit_s_sandbox_it_takes_the_rule_for_it() {
     assert!(said.contains("cannot stop shop.service, shop-worker@1.service") && said.contains("polkit"), "{said}");
     assert_eq!(machine.property("shop", "InvocationID"), before, "it was not touched");
 
-    drop_in(&machine, "stop-units.conf");
+    allow(&machine);
+    machine.run(&["systemctl", "start", "qbackd"]);
+    all_run_again(&machine, &before);
+}
+
+/// Lets the unit stop and start these units, as packaging/ says that it is done.
+fn allow(machine: &Machine) {
+    drop_in(machine, "stop-units.conf");
     machine.sh(&format!(
         "mkdir -p /etc/polkit-1/rules.d
          sed 's/\"shop.service\"/\"shop.service\", \"shop-worker@1.service\"/' \
            {PROJECT}/packaging/polkit/50-qbackd-stop-units.rules >/etc/polkit-1/rules.d/50-qbackd-stop-units.rules
          systemctl restart polkit"
     ));
+}
+
+/// Kills the daemon during a run that somebody asked for and that nothing makes again; before that `meanwhile` happens. What
+/// was stopped runs again because systemd starts the daemon again.
+fn the_daemon_is_killed(meanwhile: impl FnOnce(&Machine)) {
+    let machine = Machine::installed();
+    prepare(&machine, "exec sleep 600");
+    allow(&machine);
+    machine.write("/etc/systemd/system/qbackd.service.d/soon.conf", "[Service]\nRestartSec=100ms\n");
+    machine.run(&["systemctl", "daemon-reload"]);
     machine.run(&["systemctl", "start", "qbackd"]);
+    let (before, pid) = (machine.property("shop", "InvocationID"), machine.property("qbackd", "MainPID"));
+    let mut asked = machine.command(&["qbackd", "backup", "shop"]);
+    let mut asked = asked.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    machine
+        .wait("both are stopped", LIMIT, |m| [state(m, "shop"), state(m, "shop-worker@1")] == ["inactive", "inactive"]);
+    meanwhile(&machine);
+    machine.run(&["kill", "-KILL", &pid]);
+    machine.wait("the daemon runs again", LIMIT, |m| {
+        m.property("qbackd", "NRestarts") == "1" && m.property("qbackd", "SubState") == "running"
+    });
     all_run_again(&machine, &before);
+    assert!(!asked.wait().unwrap().success());
+    let runs = machine.run(&["qbackd", "history", "--json"]);
+    let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+    let outcomes: Vec<_> = runs["runs"].as_array().unwrap().iter().map(|run| &run["outcome"]).collect();
+    assert_eq!(outcomes, ["interrupted"], "no other run has started them: {runs}");
+}
+
+#[test]
+fn real_units_run_again_after_a_crash_of_the_daemon() {
+    the_daemon_is_killed(|_| {});
+}
+
+#[test]
+fn they_do_when_the_database_has_left_the_files_meanwhile() {
+    the_daemon_is_killed(|machine| {
+        machine.run(&["sed", "-i", "s/database.shop/database.other/", "/etc/qbackd/a.toml"]);
+        machine.wait("the daemon has seen it", LIMIT, |m| {
+            !m.journal(&["-u", "qbackd", "QBACKD_EVENT=config-accepted"]).is_empty()
+        });
+    });
 }
