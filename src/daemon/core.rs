@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep};
 
 use super::agenda::Agenda;
 use super::alarms::Alarms;
@@ -20,6 +20,7 @@ use super::metrics::Counters;
 use super::runs::{Ended, Running, Ticket};
 use super::scarce::Spaces;
 use super::service::{self, Service};
+use super::stopping::{ASK_AGAIN, Stopping};
 use super::timer::Timer;
 use crate::config::Plan;
 use crate::error::Result;
@@ -71,8 +72,8 @@ pub(super) struct Core {
     pub(super) weekly: Option<Timestamp>,
     /// Where space is short.
     pub(super) spaces: Spaces,
-    /// When it was asked to stop, and how often.
-    pub(super) stopping: Option<(Instant, u32)>,
+    /// Since it was asked to stop.
+    pub(super) stopping: Option<Stopping>,
     /// The plan, for those who only look at it.
     pub(super) shown: watch::Sender<Arc<Plan>>,
     messages: UnboundedSender<Message>,
@@ -132,6 +133,8 @@ impl Core {
         let mut pulse = service::pulse();
         let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ask = interval(ASK_AGAIN);
+        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.service.ready();
         self.sweep();
         loop {
@@ -145,6 +148,7 @@ impl Core {
                 Some(message) = self.inbox.recv() => self.handle(message),
                 _ = sweep.tick() => self.sweep(),
                 () = beat(&mut pulse) => self.service.alive(),
+                _ = ask.tick(), if self.stopping.is_some() => self.ask_for_time(),
                 // What it says is told at the head of the loop.
                 () = sleep(PROGRESS), if !self.running.is_empty() => {}
                 () = grace => self.cancel_all("the grace of the shutdown is over"),

@@ -24,6 +24,7 @@ mod service;
 mod shutdown;
 mod space;
 mod start;
+mod stopping;
 mod supervise;
 mod timer;
 mod watch;

@@ -1,15 +1,12 @@
 //! The end: no new runs, those that run get their grace, then they are cancelled; and what `systemctl status` shows until then.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::core::Core;
 use super::journal;
-
-/// How long a run that was cancelled may clean up; as long as a job gives it, and a little.
-const CLEANING: Duration = Duration::from_secs(30);
+use super::stopping::{AHEAD, Stopping};
+use crate::job::limits::cleaning;
 
 /// Asked so often to stop, the daemon does not wait for anything any more.
 const AT_ONCE: u32 = 3;
@@ -17,18 +14,12 @@ const AT_ONCE: u32 = 3;
 impl Core {
     /// SIGTERM or SIGINT: once is a request, twice is in a hurry.
     pub(super) fn stop(&mut self) {
-        let grace = self.plan.daemon.options.shutdown_grace.0;
-        let asked = match self.stopping {
-            None => 1,
-            Some((_, asked)) => asked + 1,
-        };
-        let since = self.stopping.map_or_else(Instant::now, |(since, _)| since);
-        self.stopping = Some((since, asked));
-        if asked > 1 {
+        if let Some(stopping) = &mut self.stopping {
+            stopping.asked += 1;
             return self.cancel_all("asked again to stop");
         }
+        self.stopping = Some(Stopping { since: Instant::now(), asked: 1, cancelled: None });
         self.service.stopping();
-        self.service.needs(grace + CLEANING);
         self.queue.clear();
         let waits = match self.running.is_empty() {
             true => "nothing runs".to_owned(),
@@ -39,14 +30,25 @@ impl Core {
 
     /// Whether the loop may end.
     pub(super) fn stopped(&self) -> bool {
-        self.stopping.is_some_and(|(_, asked)| self.running.is_empty() || asked >= AT_ONCE)
+        self.stopping.as_ref().is_some_and(|stopping| self.running.is_empty() || stopping.asked >= AT_ONCE)
+    }
+
+    /// Asks the service manager to wait on, while what runs is within its time.
+    pub(super) fn ask_for_time(&self) {
+        let Some(stopping) = &self.stopping else { return };
+        let grace = self.plan.daemon.options.shutdown_grace.0;
+        let cleaning = self.running.values().map(|running| cleaning(&running.database.policy)).max();
+        if stopping.in_time(grace, cleaning.unwrap_or_default(), Instant::now()) {
+            self.service.needs(AHEAD);
+        }
     }
 
     /// Waits for the end of the grace; for ever, while nobody asked to stop or all was cancelled already.
     pub(super) fn grace_ends(&self) -> impl Future<Output = ()> + use<> {
         let all_told = self.running.values().all(|running| running.cancel.is_cancelled());
-        let end =
-            self.stopping.filter(|_| !all_told).map(|(since, _)| since + self.plan.daemon.options.shutdown_grace.0);
+        let grace = self.plan.daemon.options.shutdown_grace.0;
+        // One that ends after the last instant there is has no end.
+        let end = self.stopping.as_ref().filter(|_| !all_told).and_then(|stopping| stopping.since.checked_add(grace));
         async move {
             match end {
                 Some(end) => tokio::time::sleep_until(end).await,
@@ -56,11 +58,14 @@ impl Core {
     }
 
     /// Tells every run to stop; each is recorded as interrupted.
-    pub(super) fn cancel_all(&self, why: &str) {
+    pub(super) fn cancel_all(&mut self, why: &str) {
         if !self.running.is_empty() {
             tracing::warn!("{why}: cancelling {}", self.names_running());
         }
         self.running.values().for_each(|running| running.cancel.cancel());
+        if let Some(stopping) = &mut self.stopping {
+            stopping.cancelled.get_or_insert_with(Instant::now);
+        }
     }
 
     fn names_running(&self) -> String {

@@ -33,6 +33,10 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long what is dropped at the end may take.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 
+/// How long the end takes at most once the loop is over, and a while for a disk that is slow.
+const END: Duration =
+    control::GRACE.saturating_add(LAST_WORDS).saturating_add(LAST_MOMENT).saturating_add(Duration::from_secs(10));
+
 /// Runs the service until it is asked to stop.
 ///
 /// # Errors
@@ -91,6 +95,7 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
         parts.spawn(supervise("the metrics server", stop.clone(), measuring(Arc::new(listener), &desk, &stop)));
     }
     core.run().await;
+    core.service.needs(END);
     stop.cancel();
     parts.join_all().await;
     core.alarms.close(LAST_WORDS).await;

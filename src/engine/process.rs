@@ -8,7 +8,7 @@ mod lines;
 mod tail;
 mod work;
 
-pub use child::Ran;
+pub use child::{GRACE, Ran};
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, PipeWriter};

@@ -25,8 +25,8 @@ use crate::store::paths;
 const LINES: usize = 1000;
 
 /// How long after a cancel a hook may go on that puts things back in order. Somebody waits then; at a shutdown that is the service
-/// manager, which is told of 30 s: 20 for the work, and 3 more between SIGTERM and SIGKILL.
-const AFTER_CANCEL: Duration = Duration::from_secs(7);
+/// manager, which is asked for what [`cleaning`](super::limits::cleaning) adds up.
+pub(super) const AFTER_CANCEL: Duration = Duration::from_secs(7);
 
 /// What a run tells all of its hooks.
 pub(super) struct About<'a> {

@@ -6,6 +6,10 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::hooks::AFTER_CANCEL;
+use super::units;
+use crate::config::Policy;
+use crate::engine::process;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Progress, Timespan};
 
@@ -27,6 +31,13 @@ pub struct Limits {
 impl Limits {
     /// None: only a cancel ends the work.
     pub const NONE: Self = Self { timeout: Timespan::from_secs(0), stall_timeout: Timespan::from_secs(0) };
+}
+
+/// How long a run may take to end once it was cancelled: its work cleans up, the units that were stopped for it start again, and
+/// its last hook does what it can until it is killed.
+pub fn cleaning(policy: &Policy) -> Duration {
+    let units = if policy.stop_units.is_empty() { Duration::ZERO } else { units::LIMIT };
+    GRACE + units + AFTER_CANCEL + process::GRACE
 }
 
 /// Runs `work` within `limits`. `work` gets `stop`, a token that fires when it must end; it is then given time to clean up.

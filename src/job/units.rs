@@ -29,7 +29,7 @@ const SYSTEMCTL: &str = "systemctl";
 /// What a record may hold, in bytes.
 const MAX_RECORD: u64 = 1 << 20;
 /// How long `systemctl` may take. Units have limits of their own, 90 s by default, which end earlier.
-const LIMIT: Duration = Duration::from_secs(10 * 60);
+pub(super) const LIMIT: Duration = Duration::from_secs(10 * 60);
 const HINT: &str = "see `systemctl status`; another user than root needs the polkit rule that comes with qbackd";
 
 /// What was stopped and has to be started again.

@@ -106,7 +106,12 @@ impl Daemon {
 
     /// Waits until it has told systemd something that contains `what`, and gives that.
     pub fn is_told(&self, what: &str) -> String {
-        self.told.wait(what, 1)
+        self.is_told_times(what, 1)
+    }
+
+    /// Waits until it has told systemd so many things that contain `what`, and gives the last of them.
+    pub fn is_told_times(&self, what: &str, count: usize) -> String {
+        self.told.wait(what, count)
     }
 }
 

@@ -15,5 +15,5 @@ mod stream;
 pub use caller::{ADMINS, Caller};
 pub use desk::{Desk, Entry, Stage, Watch};
 pub use office::Limits;
-pub use serve::serve;
+pub use serve::{GRACE, serve};
 pub use socket::{Handed, Socket, handed_over};

@@ -19,7 +19,7 @@ use super::{Desk, Socket};
 use crate::daemon::http::converse;
 
 /// How long requests that are being answered may take when the server ends.
-const GRACE: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(5);
 /// Callers over the limits who are told so at the same time; more are hung up on.
 const REFUSED: usize = 64;
 /// How long one of them may take to ask.

@@ -20,7 +20,7 @@ use crate::error::{Error, Explain, Kind, Result};
 /// What a child inherits of qbackd's environment.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR"];
 /// How long a child has between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(3);
+pub const GRACE: Duration = Duration::from_secs(3);
 
 /// A running child. Dropping it kills its process group and waits for it.
 pub(super) struct Child {
