@@ -223,6 +223,24 @@ fn it_is_started_again_after_a_kill_and_stops_well_when_asked_and_says_what_was_
 }
 
 #[test]
+fn a_stop_may_take_longer_than_systemd_allows_by_itself() {
+    let slow = CONFIGURATION.replace(
+        "\"getent\", \"passwd\"",
+        "\"sh\", \"-c\", \"until test -e /run/qbackd/go; do sleep 0.1; done; sleep 5; echo data\"",
+    );
+    let machine = configured(&format!("[daemon]\nshutdown_grace = \"90d\"\n{slow}"), "TimeoutStopSec=3s");
+    machine.run(&["systemctl", "start", "qbackd"]);
+    line(&machine, &["QBACKD_DATABASE=shop", "QBACKD_EVENT=run-started"]);
+    machine.run(&["systemctl", "stop", "--no-block", "qbackd"]);
+    machine.wait("it stops", SOON, |m| m.property("qbackd", "ActiveState") == "deactivating");
+    // From here on the dump takes longer than those three seconds.
+    machine.write("/run/qbackd/go", "");
+    machine.wait("it has ended", SOON, |m| !m.property("qbackd", "ActiveState").ends_with("ing"));
+    assert_eq!(["ActiveState", "Result"].map(|what| machine.property("qbackd", what)), ["inactive", "success"]);
+    assert_eq!(machine.journal(&["QBACKD_DATABASE=shop", "QBACKD_EVENT=succeeded"]).len(), 1);
+}
+
+#[test]
 fn a_configuration_that_was_never_right_is_not_tried_again_and_again() {
     let machine = configured("[database.shop]\npolicy = \"none\"\n", "RestartSec=100ms");
     let start = machine.try_run(&["systemctl", "start", "qbackd"]);
