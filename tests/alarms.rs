@@ -1,6 +1,7 @@
 //! What people hear of the daemon, and what it does about failures by itself: pauses, alarms, notifications, retention, metrics.
 
 mod hooks;
+mod many;
 mod metrics;
 mod policy;
 mod retention;

@@ -11,7 +11,7 @@ use super::ground::Ground;
 use super::journal;
 use crate::config::{Database, Plan};
 use crate::error::{Error, Result};
-use crate::history::{Condition, EventFilter, Run};
+use crate::history::{Condition, Entry, EventFilter, Run};
 use crate::job::standing;
 use crate::model::{Event, Name, Notice, Outcome};
 use crate::notify::{self, Notify, NotifyRule, Outbox, wanted};
@@ -99,7 +99,7 @@ impl Alarms {
 
     /// Looks for databases that have been silent for too long, and for pauses that people are to be reminded of.
     pub(super) fn look(&mut self, plan: &Plan, agendas: &BTreeMap<Name, Agenda>, now: Timestamp) {
-        let mut told = Vec::new();
+        let (mut told, mut changed) = (Vec::new(), Vec::new());
         for (name, database) in &plan.databases {
             let Some(known) = self.known.get_mut(name) else { continue };
             let gap = known.longest_gap(&mut self.gaps, agendas.get(name), now);
@@ -107,22 +107,18 @@ impl Alarms {
             let (last, host) = (known.last_success, &self.ground.host);
             let before = known.condition.clone();
             let notices = standing::look(&mut known.condition, database, last, limit, host, now);
-            if known.condition == before {
-                continue;
-            }
-            let (told_at, reminded) = (known.condition.stale_told, known.condition.reminded);
-            let kept = self.ground.history.amend(name, move |condition| {
-                (condition.stale_told, condition.reminded) = (told_at, reminded);
-            });
-            told.push((Arc::clone(database), notices, kept));
-        }
-        for (database, notices, kept) in told {
-            self.noted(kept);
-            for notice in &notices {
-                self.noted(self.ground.history.event(notice));
-                self.tell(plan, &database.policy.notify, notice);
+            if known.condition != before {
+                changed.push((name.clone(), known.condition.clone()));
+                told.extend(notices.into_iter().map(|notice| (&database.policy.notify, notice)));
             }
         }
+        if changed.is_empty() {
+            return;
+        }
+        // First told, then recorded: who is killed in between tells it once more, not never.
+        told.iter().for_each(|(rules, notice)| self.tell(plan, rules, notice));
+        let events = told.iter().map(|(_, notice)| Entry::from(notice)).collect();
+        self.noted(self.ground.history.told(changed, events));
     }
 
     /// How long the longest gap of a schedule is.

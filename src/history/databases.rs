@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
+use super::events;
 use super::read::{COLUMNS, maybe_word, run_of, time, word};
-use super::{Condition, History, Hold, LastDue, Newest, Pause, PausedBy, Reader, Run};
+use super::{Condition, Entry, History, Hold, LastDue, Newest, Pause, PausedBy, Reader, Run};
 use crate::error::Result;
 use crate::model::{BackupId, BackupType, Name, RunId};
 
@@ -20,6 +21,9 @@ const PROOF: &str = "kind IN ('verify', 'restore', 'drill') AND outcome = 'succe
 /// The outcome, but that a run which somebody cancelled is none to be made up for: the event of the cancel names it.
 const SETTLED: &str = "CASE WHEN outcome = 'interrupted' AND EXISTS (SELECT 1 FROM events WHERE events.database = runs.database
          AND events.at >= runs.started AND events.word = 'cancel' AND events.run = runs.id) THEN 'skipped' ELSE outcome END";
+/// Nothing else of a database is changed: somebody may have, meanwhile.
+const TOLD: &str = "INSERT INTO databases (name, first_seen, stale_told, reminded) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (name) DO UPDATE SET stale_told = excluded.stale_told, reminded = excluded.reminded";
 /// The beginning of the type in a backup's id, as the index has it.
 const TYPE: &str = "substr(backup, 18, 4)";
 
@@ -168,6 +172,27 @@ impl History {
             }
             transaction.commit()?;
             Ok(told)
+        })
+    }
+
+    /// Records what people were told of databases, [`Condition::stale_told`] and [`Condition::reminded`], and the events that it
+    /// was: all of it or nothing, in one transaction however many they are. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub fn told(&self, databases: Vec<(Name, Condition)>, events: Vec<Entry>) -> Result<()> {
+        self.call("record what people were told".into(), move |writer| {
+            writer.db.pragma_update(None, "synchronous", "FULL")?;
+            let transaction = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut amend = transaction.prepare(TOLD)?;
+            for (name, known) in &databases {
+                let [stale_told, reminded] =
+                    [known.stale_told, known.reminded].map(|at| at.map(Timestamp::as_millisecond));
+                amend.execute(params![name.as_str(), known.first_seen.as_millisecond(), stale_told, reminded])?;
+            }
+            drop(amend);
+            events.iter().try_for_each(|event| events::add(&transaction, event))?;
+            transaction.commit()
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What happened besides runs: events that somebody may be told of, and what people did.
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::read::{maybe_word, time};
@@ -165,22 +165,24 @@ impl History {
     /// It cannot be recorded.
     pub fn event(&self, entry: impl Into<Entry>) -> Result<()> {
         let entry = entry.into();
-        self.durably(format!("record the event `{}`", entry.word), move |db| {
-            db.prepare_cached(
-                "INSERT INTO events (at, word, database, run, who, text, notice) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                entry.at.as_millisecond(),
-                entry.word,
-                entry.database.as_ref().map(Name::as_str),
-                entry.run.as_ref().map(RunId::as_str),
-                entry.who,
-                entry.text,
-                entry.notice.map(|notice| notice.to_string()),
-            ])?;
-            Ok(())
-        })
+        self.durably(format!("record the event `{}`", entry.word), move |db| add(db, &entry))
     }
+}
+
+pub(super) fn add(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO events (at, word, database, run, who, text, notice) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        entry.at.as_millisecond(),
+        entry.word,
+        entry.database.as_ref().map(Name::as_str),
+        entry.run.as_ref().map(RunId::as_str),
+        entry.who,
+        entry.text,
+        entry.notice.as_ref().map(ToString::to_string),
+    ])?;
+    Ok(())
 }
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {

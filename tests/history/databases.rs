@@ -11,6 +11,7 @@ use qbackd::history::{
 use qbackd::model::{BackupId, BackupType, Clock, Event, FixedClock, Notice, Outcome, RunId, RunKind};
 
 use super::{CHILD, again, backup_of, name, open};
+use crate::support::fixture::sqlite3;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -150,6 +151,32 @@ fn the_condition_of_a_database_reads_back_as_it_was_written() {
     let new = history.read().condition(&name("new")).unwrap().unwrap();
     assert_eq!((new.first_seen, new.pause.unwrap().by), (later, PausedBy::Failures));
     assert_eq!(history.read().condition(&name("nobody")).unwrap(), None);
+}
+
+#[test]
+fn what_people_were_told_is_recorded_of_all_or_of_none_and_changes_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let (history, clock) = held(&path);
+    let now = clock.now();
+    let known = Condition { stale_told: Some(now), reminded: Some(now), ..Condition::new(now) };
+    let tell = |names: [&str; 2]| {
+        let stale = |of: &str| Entry::from(&Notice::new(Event::Stale, now, "db1", Some(&name(of)), "silent"));
+        history.told(names.map(|of| (name(of), known.clone())).into(), names.map(stale).into())
+    };
+    let events = || history.read().events(&EventFilter::default(), 10).unwrap().len();
+    // Somebody counts a failure meanwhile; of the other nothing was known yet.
+    history.amend(&name("shop"), |known| known.failures = 3).unwrap();
+    tell(["shop", "blog"]).unwrap();
+    assert_eq!(history.read().condition(&name("shop")).unwrap(), Some(Condition { failures: 3, ..known.clone() }));
+    assert_eq!(history.read().condition(&name("blog")).unwrap(), Some(known.clone()));
+    assert_eq!(events(), 2);
+
+    let refuse =
+        "CREATE TRIGGER no BEFORE INSERT ON events WHEN new.database = 'mail' BEGIN SELECT raise(ABORT, 'no'); END";
+    sqlite3(&path.join("history.db"), refuse);
+    assert!(tell(["wiki", "mail"]).unwrap_err().line().starts_with("cannot record what people were told in "));
+    assert_eq!((history.read().condition(&name("wiki")).unwrap(), events()), (None, 2));
 }
 
 #[test]
