@@ -12,15 +12,17 @@ use crate::support::sinks::Sink;
 #[test]
 fn no_secret_is_in_what_a_daemon_says_serves_or_sends() {
     let bench = Bench::<CommandFixture>::new();
-    let (sink, port) = (Sink::http(), free_port());
+    let (sink, post, port) = (Sink::http(), Sink::mail(), free_port());
     let Planted { configuration, .. } = plant(&bench);
     let own = format!(
         "[daemon]\nstate_dir = '$HERE/state'\ncontrol_socket = '$HERE/run/control.sock'\nlisten = '127.0.0.1:{port}'\n\
+         [notify.letter]\ntype = 'email'\nto = 'ops@example.org'\nserver = '127.0.0.1:{}'\n\
          [notify.own]\ntype = 'webhook'\nurl = '{}'\nheaders = {{ X-Own = {{ env = 'GEHEIM_HOOK' }} }}\n\
          [notify.script]\ntype = 'command'\ncommand = ['/bin/sh', '-c', 'cat >>$HERE/script; env >>$HERE/script; tr \"\\\\0\" \" \" </proc/$PPID/cmdline >>$HERE/script']\n",
+        post.port,
         sink.url("500/hook"),
     );
-    let told = "\"check\", \"own\", { to = \"script\", on = [\"failed\", \"succeeded\"] }]";
+    let told = "\"check\", \"own\", \"letter\", { to = \"script\", on = [\"failed\", \"succeeded\"] }]";
     bench.set_configuration(&(own + &configuration.replace("\"check\"]", told)));
     let mut command = bench.command(&["daemon", "-vvv"]);
     command.envs(VARIABLES.iter().map(|name| (name, secret(name))));
@@ -35,6 +37,15 @@ fn no_secret_is_in_what_a_daemon_says_serves_or_sends() {
     assert_eq!(request["headers"]["x-own"], secret("GEHEIM_HOOK"), "it is for this sink alone");
     let body = request["body"].as_str().unwrap();
     assert!(body.contains("\"failed\"") && !contains(body.as_bytes()), "{body}");
+    // A letter for each failure, and all that is in it.
+    let mut unread = vec!["blog", "away", "server"];
+    while !unread.is_empty() {
+        let letter = post.next();
+        assert!(letter["text"].is_string() && letter["html"].is_string(), "{letter}");
+        assert!(!contains(letter.to_string().as_bytes()), "{letter}");
+        let subject = letter["headers"]["subject"].as_str().unwrap();
+        unread.retain(|name| !subject.starts_with(&format!("[qbackd] {name}: backup failed")));
+    }
     // Each of the other notifiers was tried, and said why it does not work.
     for name in ["mail", "hook", "slack", "discord", "telegram", "ntfy", "gotify", "check", "own"] {
         daemon.says(&format!("cannot notify `{name}` by "));
