@@ -30,7 +30,7 @@ impl Service {
         tell(&[NotifyState::Stopping]);
     }
 
-    /// It needs so much longer to end, or to say so again. More than the 71 minutes that fit in here are asked for piece by piece.
+    /// It needs so much longer to start or to end, or to say so again. More than the 71 minutes that fit in here are asked for piece by piece.
     pub(super) fn needs(&self, longer: Duration) {
         tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(longer.as_micros()).unwrap_or(u32::MAX))]);
     }

@@ -18,6 +18,7 @@ use super::control::{self, Limits, Socket};
 use super::core::{Core, Message};
 use super::desk::Front;
 use super::ground::Ground;
+use super::service::Service;
 use super::supervise::{Part, supervise};
 use super::{journal, metrics, watch};
 use crate::config::{self, Loaded, Plan, accepted};
@@ -69,7 +70,8 @@ async fn work(config: &Path, handed: Option<Handed>) -> Result<()> {
     for dead in recover(&context, None).await? {
         journal::run_ended(&dead, None, None);
     }
-    units::recover_all(&context).await?;
+    // Other units may take longer to start than this one is given.
+    units::recover_all(&context, |longer| Service::default().needs(longer)).await?;
     let socket = Socket::open(handed, &plan.daemon.options.control_socket).await?;
     let listener = match plan.daemon.options.listen {
         Some(address) => Some(metrics::bind(address).await?),

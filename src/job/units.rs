@@ -54,18 +54,19 @@ pub async fn recover(context: &Context, database: &Name, lock: &Lock) {
     recover_by(SYSTEMCTL, context, database, lock).await;
 }
 
-/// The same for every database that nobody runs now: when a daemon starts.
+/// The same for every database that nobody runs now: when a daemon starts. Before each, `takes` is told how long it may take.
 ///
 /// # Errors
 /// `state_dir` cannot be read.
-pub async fn recover_all(context: &Context) -> Result<()> {
-    recover_all_by(SYSTEMCTL, context).await
+pub async fn recover_all(context: &Context, takes: impl Fn(Duration)) -> Result<()> {
+    recover_all_by(SYSTEMCTL, context, takes).await
 }
 
-async fn recover_all_by(systemctl: &str, context: &Context) -> Result<()> {
+async fn recover_all_by(systemctl: &str, context: &Context, takes: impl Fn(Duration)) -> Result<()> {
     for name in context.state.all_kept(FOLDER)? {
         let Ok(database) = name.parse::<Name>() else { continue };
         if let Some(lock) = lock::try_lock(&context.state, &database)? {
+            takes(LIMIT);
             recover_by(systemctl, context, &database, &lock).await;
         }
     }
@@ -369,11 +370,11 @@ mod tests {
             units.remember(vec![format!("{database}.service")]).unwrap();
         }
         let lock = lock::hold(&context.state, &alive).unwrap();
-        recover_all_by(&systemctl, context).await.unwrap();
+        recover_all_by(&systemctl, context, |_| ()).await.unwrap();
         assert_eq!(world.calls(), "start dead.service\n");
         assert!(read(context, &dead).unwrap().is_none() && read(context, &alive).unwrap().is_some());
         drop(lock);
-        recover_all_by(&systemctl, context).await.unwrap();
+        recover_all_by(&systemctl, context, |_| ()).await.unwrap();
         assert_eq!(world.calls(), "start dead.service\nstart alive.service\n");
     }
 }

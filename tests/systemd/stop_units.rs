@@ -175,3 +175,13 @@ fn they_do_when_the_database_has_left_the_files_meanwhile() {
         });
     });
 }
+
+#[test]
+fn they_do_when_they_take_longer_to_start_than_the_daemon_is_given() {
+    the_daemon_is_killed(|machine| {
+        let drop_in = |unit, lines| machine.write(&format!("/etc/systemd/system/{unit}.service.d/slow.conf"), lines);
+        drop_in("shop", "[Service]\nExecStartPre=/usr/bin/sleep 5\n");
+        drop_in("qbackd", "[Service]\nTimeoutStartSec=3s\n");
+        machine.run(&["systemctl", "daemon-reload"]);
+    });
+}
