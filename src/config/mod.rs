@@ -44,9 +44,35 @@ pub struct Loaded {
 /// # Errors
 /// Every error of every file, and the warnings with them.
 pub fn load(dir: &Path) -> Result<Loaded, Report> {
+    read(dir).understand()
+}
+
+/// Reads all `*.toml` of a directory, and understands nothing yet.
+pub fn read(dir: &Path) -> Files {
     let mut found = Findings::default();
     let sources = find::find(dir, &mut found);
-    understand(sources, found)
+    Files { sources, found }
+}
+
+/// The files as they were read.
+pub struct Files {
+    sources: Vec<Source>,
+    found: Findings,
+}
+
+impl Files {
+    /// Each file, in lexical order of their paths.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// What they mean; as [`load`].
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn understand(self) -> Result<Loaded, Report> {
+        understand(self.sources, self.found)
+    }
 }
 
 /// Loads files that were read before: their paths, in lexical order, and their text.

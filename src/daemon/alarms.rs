@@ -24,7 +24,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(super) struct Alarms {
     ground: Ground,
     outbox: Outbox,
-    known: HashMap<Name, Known>,
+    known: BTreeMap<Name, Known>,
     gaps: Gaps,
 }
 

@@ -43,7 +43,7 @@ pub(super) enum Message {
     /// The files may have changed.
     Changed,
     /// The files were read.
-    Read(Box<Read>),
+    Read(Option<Box<Read>>),
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT.
@@ -166,7 +166,7 @@ impl Core {
                 self.configured.insisted = true;
                 self.reread(None);
             }
-            Message::Read(read) => self.read(*read),
+            Message::Read(read) => self.read(read.map(|read| *read)),
             Message::Stop => self.stop(),
         }
     }

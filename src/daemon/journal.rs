@@ -7,7 +7,7 @@ use crate::config::Report;
 use crate::history::{Damage, Run};
 use crate::model::figures::took;
 use crate::model::journal::Fields;
-use crate::model::{Event, Moment, Name, Notice, Outcome, RunId, RunKind, Size};
+use crate::model::{Event, Moment, Name, Notice, Outcome, RunKind, Size};
 
 /// Says what happened, at the level it deserves. How a run ended is left to [`run_ended`], which says it once.
 pub(super) fn tell(notice: &Notice) {
@@ -23,13 +23,6 @@ pub(super) fn tell(notice: &Notice) {
     };
     let text = hinted(notice.text.clone(), notice.hint.as_deref());
     fields.say(level(notice.event), &text);
-}
-
-/// Says that a run started.
-pub(super) fn run_started(database: &Name, run: &RunId, kind: RunKind, by: &str) {
-    let fields =
-        Fields { database: Some(database.as_str()), run: Some(run.as_str()), ..Fields::of(Moment::RunStarted) };
-    fields.say(Level::INFO, &format!("{kind} started, asked for by {by}"));
 }
 
 /// Says in one line how a run ended, as the history has it. `figures` tells what a backup holds

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agenda::Agenda;
-use super::configured::{Answer, Fingerprint, Read, fingerprint, in_short};
+use super::configured::{Answer, Fingerprint, Read, fingerprint, in_short, texts};
 use super::core::{Core, Message};
 use super::facts::Facts;
 use super::ground::Ground;
@@ -25,22 +25,24 @@ impl Core {
         }
         configured.reading = true;
         configured.waiting.extend(answer);
-        let (ground, known, to) = (self.ground.clone(), configured.fingerprint, self.messages());
+        let (known, untouched) = (configured.fingerprint, configured.untouched());
+        let (ground, to) = (self.ground.clone(), self.messages());
         tokio::task::spawn_blocking(move || {
             // A loop that is gone has no use for it.
-            let _ = to.send(Message::Read(Box::new(read(&ground, known))));
+            let _ = to.send(Message::Read(read(&ground, known, untouched).map(Box::new)));
         });
     }
 
-    /// Takes over what was read, or says why not.
-    pub(super) fn read(&mut self, read: Read) {
+    /// Takes over what was read, or says why not. None: it is what runs.
+    pub(super) fn read(&mut self, read: Option<Read>) {
+        let Some(read) = read else { return self.read_again() };
         let answers = std::mem::take(&mut self.configured.waiting);
         // A file that was only touched. Whoever asked gets an answer all the same.
         let asked = std::mem::take(&mut self.configured.insisted) || !answers.is_empty();
         if !asked && read.fingerprint == self.configured.fingerprint {
             return self.read_again();
         }
-        self.configured.fingerprint = read.fingerprint;
+        self.configured.note(&read);
         self.service.reloading();
         if let Err(e) = &read.kept {
             tracing::warn!(
@@ -155,10 +157,15 @@ impl Core {
     }
 }
 
-/// Reads the files, and keeps them if they can be used and are not what they were.
-fn read(ground: &Ground, known: Fingerprint) -> Read {
+/// Reads the files, and keeps them if they can be used and are not what they were. Those that are `untouched` are not looked into.
+fn read(ground: &Ground, known: Fingerprint, untouched: Option<Fingerprint>) -> Option<Read> {
     let begun = Instant::now();
-    let result = config::load(&ground.config);
+    let files = config::read(&ground.config);
+    let texts = texts(files.sources());
+    if untouched == Some(texts) {
+        return None;
+    }
+    let result = files.understand();
     let took = begun.elapsed();
     let fingerprint = fingerprint(match &result {
         Ok(loaded) => &loaded.warnings,
@@ -168,7 +175,7 @@ fn read(ground: &Ground, known: Fingerprint) -> Read {
         Ok(loaded) if fingerprint != known => accepted::keep(&ground.state, &loaded.warnings),
         _ => Ok(()),
     };
-    Read { result, fingerprint, kept, took: [took, begun.elapsed().saturating_sub(took)] }
+    Some(Read { result, fingerprint, texts, kept, took: [took, begun.elapsed().saturating_sub(took)] })
 }
 
 /// What `diff` answers: what a reload would do.

@@ -86,9 +86,6 @@ impl Core {
         (context.run, context.scheduled, context.notices) = (Some(run.clone()), scheduled, Some(notices));
         let attempt = scheduled.map_or(1, |scheduled| scheduled.attempt);
         told.stage.send_replace(Stage { run: Some(run.clone()), attempt, ended: None });
-        if !matches!(what, What::Prune) {
-            journal::run_started(&name, &run, what.kind(), &context.initiated_by);
-        }
         if matches!(what, What::Backup(_)) {
             self.alarms.run_begins(&plan, &database);
         }

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::StateDir;
 use super::damage::{self, Damage, InUse};
-use super::read::{BUSY_TIMEOUT, FILE};
+use super::read::{BUSY_TIMEOUT, CACHE, FILE};
 use super::schema::{self, Found};
 use super::sql::{explain, is_damage};
 use crate::error::{Explain, Result};
@@ -70,6 +70,7 @@ fn connect(state: &StateDir, path: &Path) -> Result<Opened> {
         if wrong.is_none() {
             db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
             db.pragma_update(None, "foreign_keys", true)?;
+            db.pragma_update(None, "cache_size", CACHE)?;
         }
         Ok((db, found, wrong))
     };

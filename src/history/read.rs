@@ -19,6 +19,8 @@ use crate::model::{Name, Outcome, RunId};
 pub(super) const FILE: &str = "history.db";
 /// How long one process waits for another that is writing (DESIGN section 5).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a connection may keep in memory, as `PRAGMA cache_size` has it: 512 KiB. A daemon has it open for months and seldom asks.
+pub(super) const CACHE: i32 = -512;
 
 pub(super) const COLUMNS: &str = "id, kind, database, destinations, backup, started, ended, outcome, initiated_by, error, hint, \
                        plain_bytes, stored_bytes, tables, rows, notes, phases, lock, due, attempt";
@@ -70,6 +72,7 @@ impl Reader {
         let connect = || {
             let db = Connection::open_with_flags(path, flags)?;
             db.busy_timeout(BUSY_TIMEOUT)?;
+            db.pragma_update(None, "cache_size", CACHE)?;
             Ok(db)
         };
         let db = connect().map_err(|e| explain(path, format!("cannot open the history {}", path.display()), e))?;
