@@ -27,15 +27,31 @@ pub struct History {
     host: String,
     clock: Arc<dyn Clock>,
     path: PathBuf,
+    // Closed before the writer: whoever closes last takes the log over into the file, and who only reads cannot.
     reader: Reader,
-    jobs: Option<mpsc::Sender<Job>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Thread,
     /// The runs this process began and did not end, with their own locks where they have one.
     live: Mutex<HashMap<RunId, Option<Lock>>>,
     _in_use: InUse,
 }
 
 type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// The thread that writes. Dropping it waits until all jobs are done and the file is closed.
+struct Thread {
+    jobs: Option<mpsc::Sender<Job>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(handle) = self.handle.take() {
+            // A panic in there was printed; there is nobody to tell here.
+            let _ = handle.join();
+        }
+    }
+}
 
 /// What the thread owns.
 pub(super) struct Writer {
@@ -63,7 +79,7 @@ impl History {
         let reader = Reader::connect(&path)?;
         let (jobs, inbox) = mpsc::channel::<Job>();
         let mut writer = Writer { db, lost: HashMap::new() };
-        let writer = std::thread::Builder::new()
+        let handle = std::thread::Builder::new()
             .name("history".into())
             .spawn(move || inbox.iter().for_each(|job| work(job, &mut writer)))
             .map_err(|e| from_io("cannot start the history's thread", e))?;
@@ -73,8 +89,7 @@ impl History {
             clock,
             path,
             reader,
-            jobs: Some(jobs),
-            writer: Some(writer),
+            writer: Thread { jobs: Some(jobs), handle: Some(handle) },
             live: Mutex::default(),
             _in_use: in_use,
         };
@@ -277,7 +292,7 @@ impl History {
     }
 
     fn post(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
+        if let Some(jobs) = &self.writer.jobs {
             // A job that is lost shows in the answer that never comes.
             let _ = jobs.send(job);
         }
@@ -285,16 +300,6 @@ impl History {
 
     fn live(&self) -> MutexGuard<'_, HashMap<RunId, Option<Lock>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for History {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(writer) = self.writer.take() {
-            // A panic in there was printed; there is nobody to tell here.
-            let _ = writer.join();
-        }
     }
 }
 

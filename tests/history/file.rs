@@ -154,6 +154,19 @@ fn a_damaged_history_is_moved_aside_whole_and_a_new_one_begun() {
     }
 }
 
+#[test]
+fn who_closes_the_history_leaves_one_whole_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let (_, history, _) = open(&path);
+    let id = history.begin(backup_of("shop"), None).unwrap();
+    history.finish(&id, Ending::new(Outcome::Succeeded)).unwrap();
+    assert_eq!(history.read().recent(&Filter::default(), 50).unwrap().len(), 1);
+    assert!(path.join("history.db-wal").exists());
+    drop(history);
+    assert!(!path.join("history.db-wal").exists());
+}
+
 fn edit(file: &Path, at: u64, bytes: &[u8]) {
     std::fs::File::options().write(true).open(file).unwrap().write_all_at(bytes, at).unwrap();
 }
