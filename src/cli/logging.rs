@@ -29,14 +29,15 @@ pub(super) fn start(global: &Global, least: u8) {
     }
 }
 
-/// Libraries are heard from only when somebody debugs.
+/// Libraries are heard from only when somebody debugs. The scheduler's calls it an error that it is closed, and what it loses is
+/// found by the sweep.
 fn filter(verbose: u8, quiet: u8) -> &'static str {
     match (verbose, quiet) {
         (_, 2..) => "off",
-        (_, 1) => "error",
-        (0, 0) => "warn",
-        (1, 0) => "warn,qbackd=info",
-        (2, 0) => "info,qbackd=debug",
+        (_, 1) => "error,tokio_cron_scheduler=off",
+        (0, 0) => "warn,tokio_cron_scheduler=off",
+        (1, 0) => "warn,tokio_cron_scheduler=off,qbackd=info",
+        (2, 0) => "info,tokio_cron_scheduler=off,qbackd=debug",
         (3.., 0) => "debug,qbackd=trace",
     }
 }
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_said_grows_with_v_and_shrinks_with_q() {
-        assert_eq!(filter(1, 0), "warn,qbackd=info");
-        assert_eq!([filter(3, 1), filter(0, 2)], ["error", "off"]);
+        assert_eq!(filter(1, 0), "warn,tokio_cron_scheduler=off,qbackd=info");
+        assert_eq!([filter(3, 1), filter(0, 2)], ["error,tokio_cron_scheduler=off", "off"]);
     }
 }

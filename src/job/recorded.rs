@@ -45,12 +45,12 @@ pub(super) async fn unless_it_panics<T>(work: impl Future<Output = Result<T>>) -
 /// # Errors
 /// The history's: a run that is not recorded is not run.
 pub(super) fn begin(context: &Context, new: NewRun, lock: Option<&Lock>) -> Result<RunId> {
-    let started = format!("{} started, asked for by {}", new.kind, new.initiated_by);
-    let database = new.database.clone();
+    let (kind, database) = (new.kind, new.database.clone());
+    let started = format!("{kind} started, asked for by {}", new.initiated_by);
     let run = context.history.begin(new, lock)?;
     Step::Recorded.reached();
-    // A line for who reads the journal later; who works alone sees it on the terminal.
-    if context.notices.is_some() {
+    // A line for who reads the journal later; who works alone sees it on the terminal. What is deleted is told when it is gone.
+    if context.notices.is_some() && !matches!(kind, RunKind::Prune | RunKind::Delete) {
         let fields =
             Fields { database: Some(database.as_str()), run: Some(run.as_str()), ..Fields::of(Moment::RunStarted) };
         fields.say(tracing::Level::INFO, &started);
