@@ -1,10 +1,9 @@
 //! `/metrics` and `/healthz`, as Prometheus, curl and promtool see them; the dashboard and the alert rules that go with them.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::fixture::sh;
+use crate::support::scrape::promtool_likes;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -99,17 +99,7 @@ fn every_database_is_shown_with_age_duration_sizes_rate_failures_pause_and_next_
 
 #[test]
 fn promtool_finds_no_fault_with_the_page() {
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tests need `promtool`");
-    promtool.stdin.take().unwrap().write_all(render(&figures()).as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    promtool_likes(&render(&figures()));
 }
 
 #[test]

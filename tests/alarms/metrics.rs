@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::{Desk, amend, break_it, desk};
 use crate::support::daemon::{Daemon, SOON, until};
-use crate::support::scrape::{free_port, get};
+use crate::support::scrape::{free_port, get, promtool_likes};
 
 /// The value of a row of the page; none if there is no such row.
 fn value(page: &str, row: &str) -> Option<f64> {
@@ -96,20 +95,6 @@ fn metrics_and_health_are_served_where_listen_says() {
     amend(&bench, "ALTER TABLE away RENAME TO databases");
     assert_eq!(get(port, "/healthz").0, "200");
     assert!(daemon.stop().success());
-}
-
-fn promtool_likes(page: &str) {
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tests need `promtool`");
-    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}\n{page}");
 }
 
 fn what_rules_and_dashboard_name_is_served(page: &str) {
