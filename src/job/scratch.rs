@@ -27,7 +27,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// A folder of the caller's own for one of [`PURPOSES`], below `$TMPDIR` or `/var/tmp`: restores and checks may be of any size, and
+    /// A folder of the caller's own for one of `PURPOSES`, below `$TMPDIR` or `/var/tmp`: restores and checks may be of any size, and
     /// run with the caller's rights. What dead ones of the same user left there is removed first, for it may be data in plain.
     ///
     /// # Errors
