@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::events;
 use super::read::{COLUMNS, maybe_word, run_of, time, word};
@@ -160,17 +160,14 @@ impl History {
         change: impl FnOnce(&mut Condition) -> T + Send + 'static,
     ) -> Result<T> {
         let (name, now) = (name.clone(), self.now());
-        self.call(format!("record the condition of {name}"), move |writer| {
-            writer.db.pragma_update(None, "synchronous", "FULL")?;
-            let transaction = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.durably_at_once(format!("record the condition of {name}"), move |db| {
             let sql = format!("SELECT {CONDITION} FROM databases WHERE name = ?1");
-            let before = transaction.query_row(&sql, [name.as_str()], condition_of).optional()?.map(|(_, known)| known);
+            let before = db.query_row(&sql, [name.as_str()], condition_of).optional()?.map(|(_, known)| known);
             let mut after = before.clone().unwrap_or_else(|| Condition::new(now));
             let told = change(&mut after);
             if before.as_ref() != Some(&after) {
-                write(&transaction, &name, &after)?;
+                write(db, &name, &after)?;
             }
-            transaction.commit()?;
             Ok(told)
         })
     }
@@ -181,18 +178,14 @@ impl History {
     /// # Errors
     /// It cannot be recorded.
     pub fn told(&self, databases: Vec<(Name, Condition)>, events: Vec<Entry>) -> Result<()> {
-        self.call("record what people were told".into(), move |writer| {
-            writer.db.pragma_update(None, "synchronous", "FULL")?;
-            let transaction = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut amend = transaction.prepare(TOLD)?;
+        self.durably_at_once("record what people were told".into(), move |db| {
+            let mut amend = db.prepare_cached(TOLD)?;
             for (name, known) in &databases {
                 let [stale_told, reminded] =
                     [known.stale_told, known.reminded].map(|at| at.map(Timestamp::as_millisecond));
                 amend.execute(params![name.as_str(), known.first_seen.as_millisecond(), stale_told, reminded])?;
             }
-            drop(amend);
-            events.iter().try_for_each(|event| events::add(&transaction, event))?;
-            transaction.commit()
+            events.iter().try_for_each(|event| events::add(db, event))
         })
     }
 }

@@ -273,6 +273,21 @@ impl History {
         })
     }
 
+    /// The same in one transaction: nobody else writes in between, and all of it is recorded or nothing.
+    pub(super) fn durably_at_once<T: Send + 'static>(
+        &self,
+        what: String,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.call(what, |writer| {
+            writer.db.pragma_update(None, "synchronous", "FULL")?;
+            let transaction = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+
     /// Has the writer do something and waits for it.
     pub(super) fn call<T: Send + 'static>(
         &self,
